@@ -1,0 +1,3 @@
+"""The SageMaker training and serving contracts in one small wheel."""
+
+__version__ = "0.1.0"
