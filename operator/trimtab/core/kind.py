@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
 
 T = TypeVar("T")
-D = TypeVar("D")
+D = TypeVar("D", contravariant=True)
 O = TypeVar("O")  # noqa: E741 - "observed", beside D for "desired"
 
 Meaning: TypeAlias = Literal[
@@ -244,9 +244,7 @@ def tag_map(pairs: Sequence[Mapping[str, str]], key: str = "Key", value: str = "
 def differences(*triples: tuple[str, object, object]) -> tuple[Difference, ...]:
     """Compare (path, have, want) triples; a `want` not known yet (a Ref) is no difference."""
     return tuple(
-        Difference(path, have=have, want=want)
-        for path, have, want in triples
-        if have != want and not isinstance(want, Ref)
+        Difference(path, have=have, want=want) for path, have, want in triples if have != want and not isinstance(want, Ref)
     )
 
 
@@ -305,7 +303,7 @@ def run_steps(steps: Steps[T], answers: Sequence[object] = ()) -> Run[T]:
         step = next(steps)
         while True:
             calls.append(step)
-            answer = remaining.pop(0) if remaining else {}
+            answer: object = remaining.pop(0) if remaining else dict[str, Any]()
             step = steps.throw(answer) if isinstance(answer, Failure) else steps.send(answer)
     except StopIteration as end:
         return Run(tuple(calls), cast(T, end.value))

@@ -80,9 +80,7 @@ class Unit:
     log: Path  # stdout and stderr are appended here
     entrypoint: tuple[str, ...] = ()  # in place of the image's own, where not empty
     address: str = ""  # its own loopback address, exported as TRIMTAB_BIND_ADDRESS
-    mounts: Mapping[str, Path] = field(
-        default_factory=dict[str, Path]
-    )  # "/opt/ml/input" -> folder here, read and write
+    mounts: Mapping[str, Path] = field(default_factory=dict[str, Path])  # "/opt/ml/input" -> folder here, read and write
 
 
 @dataclass(frozen=True, slots=True)
