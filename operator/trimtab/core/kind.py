@@ -34,7 +34,7 @@ class Call:
     operation: str  # the service's own name for it: "CreateService"
     arguments: Mapping[str, Any]
     repeat: Literal["read", "safe", "once"] = "read"  # what a second try does; the SDK's retries follow
-    pages: Literal["one", "all"] | int = "all"  # replies have their pages joined, up to this many
+    pages: Literal["one", "all"] = "all"  # of a read: the replies of all pages are joined
     secret: bool = False  # the reply is never logged or journalled
 
 

@@ -1,0 +1,108 @@
+"""The one door to AWS: makes a `Call` with boto3 and translates what comes back.
+
+Reads retry as the SDK's standard mode does (3 tries); writes are tried once, since a repeat that the SDK makes after a
+time-out made two of what has no token. Clients are made under a lock: botocore's loader is not safe while they are made,
+the clients themselves are.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from trimtab.clients.errors import failure_from
+from trimtab.core.kind import Call, Reply
+
+_PATH_STYLE = {"addressing_style": "path"}
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where calls go. Keys are given only for the local cloud; else boto3's own chain finds them."""
+
+    region: str
+    endpoint: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A call that was made, for counters, traces and the journal; never the reply."""
+
+    call: Call
+    code: str  # "" for success
+
+
+class Aws:
+    """Makes calls in one account and region. Safe to use from several threads."""
+
+    def __init__(self, account: Account, *, observer: Callable[[Made], None] | None = None) -> None:
+        self.account = account
+        self._session = boto3.Session(
+            aws_access_key_id=account.access_key_id,
+            aws_secret_access_key=account.secret_access_key,
+            region_name=account.region,
+        )
+        self._clients: dict[tuple[str, bool], Any] = {}
+        self._lock = threading.Lock()
+        self._observer = observer
+
+    def make(self, call: Call) -> Reply:
+        """Make the call and join its pages. Raises Failure."""
+        client = self.client(call.service, reading=call.repeat == "read")
+        try:
+            reply = self._send(client, call)
+        except (ClientError, BotoCoreError, OSError) as error:
+            failure = failure_from(call.service, call.operation, error)
+            self._tell(call, failure.code)
+            raise failure from error
+        self._tell(call, "")
+        return reply
+
+    def client(self, service: str, *, reading: bool) -> Any:
+        """The boto3 client for reads or for writes."""
+        with self._lock:
+            key = (service, reading)
+            if key not in self._clients:
+                tries = 3 if reading else 1
+                settings = {
+                    "retries": {"mode": "standard", "total_max_attempts": tries},
+                    "connect_timeout": 10,
+                    "read_timeout": 60,
+                }
+                if service == "s3":
+                    settings["s3"] = _PATH_STYLE if self.account.endpoint else {}
+                self._clients[key] = self._session.client(  # pyright: ignore[reportCallIssue]
+                    service,  # pyright: ignore[reportArgumentType]
+                    endpoint_url=self.account.endpoint,
+                    config=Config(**settings, max_pool_connections=32),
+                )
+            return self._clients[key]
+
+    def _send(self, client: Any, call: Call) -> Reply:
+        method = _method(client, call.operation)
+        if call.pages != "one" and call.repeat == "read" and client.can_paginate(method):
+            reply = client.get_paginator(method).paginate(**call.arguments).build_full_result()
+        else:
+            reply = getattr(client, method)(**call.arguments)
+            reply.pop("ResponseMetadata", None)
+        if hasattr(reply.get("Body"), "read"):
+            reply["Body"] = reply["Body"].read()  # only records of ours are read by a Call; bulk goes by Transfer
+        return reply
+
+    def _tell(self, call: Call, code: str) -> None:
+        if self._observer:
+            self._observer(Made(call, code))
+
+
+def _method(client: Any, operation: str) -> str:
+    names: Mapping[str, str] = client.meta.method_to_api_mapping
+    for method, name in names.items():
+        if name == operation:
+            return method
+    raise KeyError(f"{client.meta.service_model.service_name} has no operation {operation}")

@@ -1,0 +1,226 @@
+"""Digest a folder in one streaming pass: the first half of `resolve`.
+
+Only names, sizes and bytes count. A cache by size, times and inode spares the second reading of what has not changed; a
+second look at every file's stat tells whether anything changed while it was hashed.
+"""
+
+import hashlib
+import json
+import os
+import stat
+import time
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trimtab_container.digests import Entry, tree_digest
+
+from trimtab.core.errors import Position, UserError
+
+_CHUNK = 1 << 20
+_SETTLED_S = 2.0  # a file touched less than this ago may change again within one tick of its clock: it is not cached
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A folder, or the part of it that a stage uses, by content."""
+
+    root: Path
+    entries: tuple[Entry, ...]  # sorted by path
+    digest: str  # "sha256:..." of the tree
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(entry.size for entry in self.entries)
+
+    def part(self, keep: Callable[[str], bool], below: str = "") -> "Content":
+        """Those files whose path (from the root) is kept; with `below`, the paths start under that folder."""
+        prefix = f"{below}/" if below else ""
+        entries = tuple(
+            Entry(entry.path.removeprefix(prefix), entry.size, entry.sha256)
+            for entry in self.entries
+            if entry.path.startswith(prefix) and keep(entry.path)
+        )
+        return Content(self.root / below if below else self.root, entries, tree_digest(entries))
+
+
+@dataclass(slots=True)
+class DigestCache:
+    """SHA-256 by device, inode, size and times. A hint that is safe to lose; `path` None keeps nothing."""
+
+    path: Path | None
+    _known: dict[str, str] = field(default_factory=dict[str, str])
+    _changed: bool = False
+
+    def load(self) -> None:
+        if self.path:
+            with suppress(OSError, ValueError):
+                self._known = json.loads(self.path.read_text())
+
+    def get(self, status: os.stat_result) -> str | None:
+        return self._known.get(_mark(status))
+
+    def put(self, status: os.stat_result, sha256: str, now_s: float) -> None:
+        if now_s - max(status.st_mtime, status.st_ctime) > _SETTLED_S:
+            self._known[_mark(status)] = sha256
+            self._changed = True
+
+    def save(self) -> None:
+        """Write it beside and move it in place, so that a reader never sees half of it."""
+        if self.path and self._changed:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = self.path.with_suffix(f".{os.getpid()}")
+            fresh.write_text(json.dumps(self._known))
+            fresh.replace(self.path)
+            self._changed = False
+
+
+def _mark(status: os.stat_result) -> str:
+    return f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}"
+
+
+def read_folder(
+    root: Path,
+    inside: Path,
+    position: Position,
+    *,
+    cache: DigestCache | None = None,
+    progress: Callable[[int], Any] | None = None,
+) -> Content:
+    """Digest every file under `root`.
+
+    inside: the document's folder; a link that leaves it is an error. position: where the document names the folder.
+    Raises UserError for a missing or empty folder, an unreadable or special file, two names that are one after NFC, and
+    a file that changed while it was read (DatasetChanged).
+    """
+    check_folder(root, inside, position)
+    before = dict(_files(root, inside, position))
+    if not before:
+        raise UserError(
+            f"{root} holds no files", position=position, code="TT2002", fix="put the files there, or name another folder"
+        )
+    entries = [_entry(root / path, path, status, position, cache, progress) for path, status in before.items()]
+    _same_names(before, position)
+    after = {path: _mark(status) for path, status in _files(root, inside, position)}
+    if after != {path: _mark(status) for path, status in before.items()}:
+        changed = sorted(path for path in before.keys() | after.keys() if after.get(path) != _mark_of(before, path))
+        raise _changed(changed[0], position)
+    ordered = tuple(sorted(entries, key=lambda entry: entry.path))
+    return Content(root, ordered, tree_digest(ordered))
+
+
+def check_folder(root: Path, inside: Path, position: Position) -> None:
+    """Refuse a source that is not a folder, or that leaves the document's folder once links are followed."""
+    if not root.exists():
+        raise UserError(
+            f"{root} does not exist", position=position, code="TT2001", fix="create the folder, or correct the path"
+        )
+    if not root.is_dir():
+        raise UserError(
+            f"{root} is not a folder", position=position, code="TT2001", fix="name the folder that holds the files"
+        )
+    if not root.resolve().is_relative_to(inside.resolve()):
+        raise UserError(
+            f"{root} is outside the document's folder {inside}",
+            position=position,
+            code="TT2003",
+            fix="move the folder beside the document",
+        )
+
+
+def _files(root: Path, inside: Path, position: Position) -> Iterator[tuple[str, os.stat_result]]:
+    """Relative POSIX path and stat of every file, sorted; `.trimtab` (status kept by a source) is left out."""
+    limit = inside.resolve()
+    for folder, folders, names in os.walk(root, followlinks=False, onerror=_raise):
+        folders[:] = sorted(name for name in folders if name not in (".trimtab", ".git", "__pycache__"))
+        for name in sorted((*names, *(each for each in folders if (Path(folder) / each).is_symlink()))):
+            path = Path(folder) / name
+            if path.is_symlink() and not path.resolve().is_relative_to(limit):
+                raise UserError(
+                    f"{path} is a link that leaves {inside}", position=position, code="TT2003", fix="copy the file in"
+                )
+            if path.is_symlink() and path.is_dir():
+                raise UserError(f"{path} is a link to a folder", position=position, code="TT2003", fix="copy the folder in")
+            try:
+                status = path.stat()
+            except OSError as error:
+                raise UserError(
+                    f"{path} cannot be read: {error.strerror}",
+                    position=position,
+                    code="TT2004",
+                    fix="remove it or repair it",
+                ) from error
+            if not stat.S_ISREG(status.st_mode):
+                raise UserError(f"{path} is not a regular file", position=position, code="TT2004", fix="remove it")
+            yield path.relative_to(root).as_posix(), status
+
+
+def _raise(error: OSError) -> None:
+    raise UserError(f"{error.filename} cannot be read: {error.strerror}", code="TT2004", fix="make it readable") from error
+
+
+def _entry(
+    path: Path,
+    name: str,
+    status: os.stat_result,
+    position: Position,
+    cache: DigestCache | None,
+    progress: Callable[[int], Any] | None,
+) -> Entry:
+    sha256 = cache.get(status) if cache else None
+    if sha256 is None:
+        sha256 = _hash(path, name, status, position)
+        if cache:
+            cache.put(status, sha256, time.time())
+    if progress:
+        progress(status.st_size)
+    return Entry(unicodedata.normalize("NFC", name), status.st_size, sha256)
+
+
+def _hash(path: Path, name: str, status: os.stat_result, position: Position) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+            if _mark(os.fstat(file.fileno())) != _mark(status):
+                raise _changed(name, position)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read: {error.strerror}",
+            position=position,
+            code="TT2004",
+            fix=f"make it readable: chmod u+r {path}",
+        ) from error
+    return digest.hexdigest()
+
+
+def _changed(name: str, position: Position) -> UserError:
+    return UserError(
+        f"{name} changed while it was read",
+        position=position,
+        code="TT2005",
+        reason="DatasetChanged",
+        fix="run it again once nothing writes there",
+    )
+
+
+def _mark_of(files: Mapping[str, os.stat_result], path: str) -> str | None:
+    return _mark(files[path]) if path in files else None
+
+
+def _same_names(files: Mapping[str, os.stat_result], position: Position) -> None:
+    seen: dict[str, str] = {}
+    for path in files:
+        normal = unicodedata.normalize("NFC", path)
+        if normal in seen:
+            raise UserError(
+                f"{path!r} and {seen[normal]!r} are one name in Unicode's NFC",
+                position=position,
+                code="TT2006",
+                fix="rename one",
+            )
+        seen[normal] = path

@@ -1,0 +1,167 @@
+"""The ledger: our own durable memory of one deployment, kept in the environment's state bucket by conditional write.
+
+Keys in the bucket: `ledgers/<namespace>/<name>.json` (a deployment), `environments/<name>.json` (what deployments share).
+Fencing is the compare-and-swap of each write; the lease inside is only politeness between two operators.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from trimtab.core.errors import Conflict
+from trimtab.core.kind import Call, Failure
+from trimtab.engine.driver import Driver
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One thing that we made, or announced that we would."""
+
+    node: str
+    kind: str
+    identity: str
+    key: str = ""  # generation key; empty for what is not immutable
+    shared: bool = False
+    condemned: bool = False
+    tags: str = ""  # digest of the tags last declared: a change is seen without reading them
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """dataset + code + parameters + model + image + serving configuration, and what became of it."""
+
+    number: int
+    generation: int
+    release: str  # release key; "" for one that never came so far
+    pins: Mapping[str, str]  # dataset, code, training, artifact, image: key or digest
+    metrics: Mapping[str, float]
+    outcome: str  # "Serving", "Superseded", "GateFailed", "TrainingFailed", ...
+    because: str
+    at: str  # RFC 3339
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    holder: str
+    until: str  # RFC 3339
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """All that is remembered of one deployment."""
+
+    uid: str
+    namespace: str
+    name: str
+    environment: str
+    account: str
+    region: str
+    generation: int = 0
+    spec_digest: str = ""
+    document: Mapping[str, Any] = field(default_factory=dict[str, Any])  # the spec of this generation, as declared
+    pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+    artifacts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])  # by training key
+    verdicts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    resources: tuple[Resource, ...] = ()
+    revisions: tuple[Revision, ...] = ()
+    holds: tuple[str, ...] = ()
+    quarantine: tuple[str, ...] = ()
+    deleting: bool = False
+    lease: Lease | None = None
+
+    def announced(self, resources: tuple[Resource, ...]) -> "Ledger":
+        """With those among its resources; one of the same node and identity is replaced, and no longer condemned."""
+        new = {(each.node, each.identity): each for each in resources}
+        kept = tuple(each for each in self.resources if (each.node, each.identity) not in new)
+        return replace(self, resources=tuple(sorted((*kept, *resources), key=lambda each: (each.node, each.identity))))
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the deployments of one environment share, and who uses it."""
+
+    uid: str
+    environment: str
+    users: tuple[str, ...] = ()  # uids of deployments
+    resources: tuple[Resource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A document and the version it was read at."""
+
+    value: Any
+    etag: str | None  # None: not there
+
+
+class Ledgers:
+    """Reads and writes ledgers in one state bucket. Raises Failure; Conflict when somebody wrote in between."""
+
+    def __init__(self, driver: Driver, bucket: str) -> None:
+        self._driver = driver
+        self._bucket = bucket
+
+    def load(self, namespace: str, name: str) -> Stored:
+        stored = self._read(_ledger_key(namespace, name))
+        return Stored(_ledger_from(stored.value) if stored.value else None, stored.etag)
+
+    def save(self, ledger: Ledger, etag: str | None) -> str:
+        """Write it if it still is at that version; returns the new one."""
+        return self._write(_ledger_key(ledger.namespace, ledger.name), asdict(ledger), etag)
+
+    def remove(self, ledger: Ledger) -> None:
+        key = _ledger_key(ledger.namespace, ledger.name)
+        self._driver.make(Call("s3", "DeleteObject", {"Bucket": self._bucket, "Key": key}, repeat="safe"))
+
+    def load_shared(self, environment: str) -> Stored:
+        stored = self._read(f"environments/{environment}.json")
+        return Stored(_shared_from(stored.value) if stored.value else None, stored.etag)
+
+    def save_shared(self, shared: Shared, etag: str | None) -> str:
+        return self._write(f"environments/{shared.environment}.json", asdict(shared), etag)
+
+    def all(self) -> tuple[Ledger, ...]:
+        """Every ledger of the environment: one list, one read each."""
+        listed = self._driver.make(Call("s3", "ListObjectsV2", {"Bucket": self._bucket, "Prefix": "ledgers/"}))
+        stored = [self._read(item["Key"]) for item in listed.get("Contents", [])]
+        return tuple(_ledger_from(each.value) for each in stored if each.value)
+
+    def _read(self, key: str) -> Stored:
+        try:
+            reply = self._driver.make(Call("s3", "GetObject", {"Bucket": self._bucket, "Key": key}))
+        except Failure as failure:
+            if failure.meaning == "absent" and failure.code != "NoSuchBucket":
+                return Stored(None, None)
+            raise
+        return Stored(json.loads(reply["Body"]), reply["ETag"])
+
+    def _write(self, key: str, value: Mapping[str, Any], etag: str | None) -> str:
+        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+        body = json.dumps(value, sort_keys=True, indent=1).encode()
+        arguments = {"Bucket": self._bucket, "Key": key, "Body": body, "ContentType": "application/json"} | condition
+        try:
+            return self._driver.make(Call("s3", "PutObject", arguments, repeat="safe"))["ETag"]
+        except Failure as failure:
+            if failure.meaning in ("conflict", "absent"):
+                raise Conflict(f"{key} was written by somebody else since it was read") from failure
+            raise
+
+
+def _ledger_key(namespace: str, name: str) -> str:
+    return f"ledgers/{namespace}/{name}.json"
+
+
+def _ledger_from(value: Mapping[str, Any]) -> Ledger:
+    fields = dict(value)
+    fields["resources"] = tuple(Resource(**each) for each in fields.get("resources", ()))
+    fields["revisions"] = tuple(Revision(**each) for each in fields.get("revisions", ()))
+    fields["lease"] = Lease(**fields["lease"]) if fields.get("lease") else None
+    for name in ("holds", "quarantine"):
+        fields[name] = tuple(fields.get(name, ()))
+    return Ledger(**fields)
+
+
+def _shared_from(value: Mapping[str, Any]) -> Shared:
+    resources = tuple(Resource(**each) for each in value.get("resources", ()))
+    return Shared(value["uid"], value["environment"], tuple(value.get("users", ())), resources)

@@ -1,0 +1,121 @@
+"""Observe a graph: bulk reads, kind by kind, parents before the children whose identity they hold."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextvars import copy_context
+from datetime import datetime
+from typing import Any
+
+from trimtab.core.kind import AnyKind, Broken, Failure, Progress, Ref, Unknown, refs_in, resolved
+from trimtab.engine.driver import Driver
+from trimtab.engine.ledger import Resource
+from trimtab.graph.node import Graph, Node
+from trimtab.plan.snapshot import Absent, Found, Seen, Snapshot, Stale
+
+_UNRESOLVED = "(known after"
+
+
+class Observer:
+    """Reads the outside. Immutable between passes; what it reads is a Snapshot."""
+
+    def __init__(self, driver: Driver, kinds: Mapping[str, AnyKind], threads: Executor) -> None:
+        self._driver = driver
+        self._kinds = kinds
+        self._threads = threads
+
+    def snapshot(
+        self,
+        graph: Graph,
+        stale: Sequence[Resource],
+        at: datetime,
+        transfers: Mapping[str, Progress | Broken],
+    ) -> Snapshot:
+        """Observe every node of the graph, and what the ledger holds beside it."""
+        seen: dict[str, Seen] = {}
+        waiting = dict(graph.nodes)
+        while waiting:
+            ready: dict[str, tuple[Node, str]] = {}
+            for node in list(waiting.values()):
+                answer = self._ready(node, seen, waiting)
+                if isinstance(answer, str):
+                    ready[node.id] = (node, answer)
+                elif answer is not None:
+                    seen[node.id] = answer
+                    del waiting[node.id]
+            if ready:
+                seen |= self._read({id: (node.kind, identity) for id, (node, identity) in ready.items()})
+            waiting = {id: node for id, node in waiting.items() if id not in seen}
+        gone = self._read({f"{each.kind}#{each.identity}": (each.kind, each.identity) for each in stale})
+        return Snapshot(at, seen, dict(transfers), tuple(self._stale(each, gone) for each in stale))
+
+    def with_tags(self, snapshot: Snapshot, nodes: Iterable[Node], stale: bool = False) -> Snapshot:
+        """Read the tags of those nodes (and of what is stale) where the bulk read did not give them."""
+        seen = dict(snapshot.seen)
+        for node in nodes:
+            found = seen[node.id]
+            if isinstance(found, Found) and found.tags is None and hasattr(node.desired, "tags"):
+                seen[node.id] = Found(found.observed, self._tags(node.kind, found.observed))
+        rest = tuple(self._tagged(each) for each in snapshot.stale) if stale else snapshot.stale
+        return Snapshot(snapshot.at, seen, snapshot.transfers, rest)
+
+    def _ready(self, node: Node, seen: Mapping[str, Seen], waiting: Mapping[str, Node]) -> str | Seen | None:
+        """The identity to read; or what is known without a read; or None: its parents come first."""
+        if node.known_after:
+            return Absent()
+        refs = refs_in(node.desired)
+        values = {ref: _value(seen[ref.node], ref) for ref in refs if isinstance(seen.get(ref.node), Found)}
+        identity = self._kinds[node.kind].identity(resolved(node.desired, values))
+        if _UNRESOLVED not in identity:
+            return identity
+        holders = [ref.node for ref in refs if str(ref) in identity]
+        if any(holder in waiting for holder in holders):
+            return None
+        unknown = next((seen[holder] for holder in holders if isinstance(seen[holder], Unknown)), None)
+        return unknown or Absent()  # no child without its parent
+
+    def _read(self, wanted: Mapping[str, tuple[str, str]]) -> dict[str, Seen]:
+        """Read (kind, identity) pairs by name, all kinds at once."""
+        by_kind: dict[str, list[str]] = {}
+        for kind, identity in wanted.values():
+            by_kind.setdefault(kind, []).append(identity)
+        jobs = {
+            kind: self._threads.submit(copy_context().run, self._observe, kind, tuple(dict.fromkeys(identities)))
+            for kind, identities in by_kind.items()
+        }
+        answers = {kind: job.result() for kind, job in jobs.items()}
+        return {name: _seen(answers[kind], identity) for name, (kind, identity) in wanted.items()}
+
+    def _observe(self, kind: str, identities: Sequence[str]) -> Mapping[str, Any] | Unknown:
+        try:
+            return self._driver.run(self._kinds[kind].observe(identities))
+        except Failure as failure:
+            return Unknown(failure.reason)
+
+    def _tags(self, kind: str, observed: Any) -> Mapping[str, str] | Unknown:
+        try:
+            return self._driver.run(self._kinds[kind].tags((observed,)))[0]
+        except Failure as failure:
+            return Unknown(failure.reason)
+
+    def _stale(self, resource: Resource, gone: Mapping[str, Seen]) -> Stale:
+        return Stale(resource.node, resource.kind, resource.identity, gone[f"{resource.kind}#{resource.identity}"])
+
+    def _tagged(self, stale: Stale) -> Stale:
+        if not isinstance(stale.seen, Found) or stale.seen.tags is not None:
+            return stale
+        tags = self._tags(stale.kind, stale.seen.observed)
+        return Stale(stale.node, stale.kind, stale.identity, Found(stale.seen.observed, tags))
+
+
+def _seen(answer: Mapping[str, Any] | Unknown, identity: str) -> Seen:
+    if isinstance(answer, Unknown):
+        return answer
+    if identity not in answer:
+        return Absent()
+    value = answer[identity]
+    return value if isinstance(value, Unknown) else Found(value, getattr(value, "tags", None))
+
+
+def _value(seen: Seen, ref: Ref) -> object:
+    assert isinstance(seen, Found)
+    return getattr(seen.observed, ref.field)

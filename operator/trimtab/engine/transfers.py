@@ -1,0 +1,81 @@
+"""The pool that does long work while passes go on, and what a worker is given."""
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeAlias
+
+from trimtab.core.errors import Bug, TrimtabError, UserError
+from trimtab.core.kind import Broken, Failure, Progress, Transfer
+
+Report: TypeAlias = Callable[[Progress], None]  # raises Cancelled when the pool is stopping
+Worker: TypeAlias = Callable[[Mapping[str, Any], Report], None]
+
+
+class Cancelled(Exception):
+    """The pool is stopping: leave what is done for the next run to find."""
+
+
+class Transfers:
+    """Runs transfers, one a node at a time. What it knows is a hint: the end of a transfer is seen by observing.
+
+    workers: by Transfer.work. A worker raises TrimtabError or Failure for what it cannot do.
+    """
+
+    def __init__(self, workers: Mapping[str, Worker], threads: int = 4) -> None:
+        self._workers = workers
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="transfer")
+        self._lock = threading.Lock()
+        self._running: dict[str, Future[None]] = {}
+        self._seen: dict[str, Progress | Broken] = {}
+        self._stopping = threading.Event()
+        self.changed = threading.Event()  # set when a transfer ends: time to look again
+
+    def submit(self, node: str, transfer: Transfer) -> None:
+        """Start it, unless this node has one running."""
+        with self._lock:
+            if node in self._running:
+                return
+            self._seen[node] = Progress(0, 0, "bytes", "starting")
+            self._running[node] = self._pool.submit(self._work, node, transfer)
+
+    def view(self) -> dict[str, Progress | Broken]:
+        """What runs and what ended badly, by node. What ended well is not in it."""
+        with self._lock:
+            return dict(self._seen)
+
+    def stop(self) -> None:
+        """Ask the workers to stop, and wait for them."""
+        self._stopping.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _work(self, node: str, transfer: Transfer) -> None:
+        def report(progress: Progress) -> None:
+            if self._stopping.is_set():
+                raise Cancelled
+            with self._lock:
+                self._seen[node] = progress
+
+        ended: Broken | None = None
+        try:
+            self._workers[transfer.work](transfer.arguments, report)
+        except Cancelled:
+            pass
+        except UserError as error:
+            ended = Broken(error.reason, str(error))
+        except Failure as failure:
+            ended = Broken(_REASONS.get(failure.meaning, "TransferFailed"), failure.reason)
+        except (TrimtabError, OSError) as error:
+            ended = Broken("TransferFailed", f"{transfer.work}: {error}")
+        except Exception as error:  # the one place round a worker: a fault of ours must not end the pool in silence
+            ended = Broken("InternalError", str(Bug(f"{transfer.work}: {type(error).__name__}: {error}")))
+        with self._lock:
+            self._running.pop(node, None)
+            if ended:
+                self._seen[node] = ended
+            else:
+                self._seen.pop(node, None)
+        self.changed.set()
+
+
+_REASONS = {"denied": "AccessDenied", "throttled": "Unreachable", "transient": "Unreachable", "quota": "QuotaExceeded"}

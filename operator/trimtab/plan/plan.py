@@ -1,0 +1,257 @@
+"""Decide the next wave: what each node needs, and what it waits for.
+
+Pure: a graph, a snapshot and the history in; ordered actions and every node's standing out. Unknown is never taken for
+absence, so it leads to no create, no delete and no green.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from trimtab.core.canonical import digest_of
+from trimtab.core.kind import (
+    AnyKind,
+    Broken,
+    Difference,
+    Moving,
+    Progress,
+    Ref,
+    Unknown,
+    owner_in,
+    refs_in,
+    resolved,
+)
+from trimtab.graph.node import Graph, Node
+from trimtab.plan.snapshot import Absent, Found, Seen, Snapshot, Stale
+
+ActionVerb: TypeAlias = Literal["create", "update", "replace", "delete", "wait", "refuse"]
+WRITES: frozenset[str] = frozenset({"create", "update", "replace", "delete"})
+_UNREAD_S = 5.0  # look again after a read that failed
+_TRANSFER_S = 1.0
+_DELETE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A decision about one node."""
+
+    verb: ActionVerb
+    node: str
+    because: str  # shown in the plan, the event and the log
+    differences: tuple[Difference, ...] = ()
+    desired: Any = None  # resolved; for create, update, replace
+    observed: Any = None  # for update, replace, delete, and a create that tries again
+    identity: str = ""  # what the ledger keeps of it
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one node stands.
+
+    ok: as declared and settled. moving: the platform or a worker is at it. pending: to be acted on in this wave, or after
+    a parent. broken: ended badly. refused: not ours, or not ours to change. unknown: could not be read.
+    """
+
+    is_: Literal["ok", "moving", "pending", "broken", "refused", "unknown"]
+    because: str = ""
+    reason: str = ""  # CamelCase; for broken, refused and unknown
+    progress: Progress | None = None
+    look_again_s: float = 0.0
+    after: str = ""  # the node it waits for
+
+    @property
+    def is_ok(self) -> bool:
+        return self.is_ == "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that apply knows."""
+
+    actions: tuple[Action, ...]
+    standings: Mapping[str, Standing]
+    fingerprint: str = ""
+
+    @property
+    def writes(self) -> tuple[Action, ...]:
+        return tuple(action for action in self.actions if action.verb in WRITES)
+
+    @property
+    def is_converged(self) -> bool:
+        return not self.actions and all(standing.is_ok for standing in self.standings.values())
+
+    @property
+    def look_again_s(self) -> float | None:
+        """Seconds until something may have moved by itself; None: nothing to wait for."""
+        waits = [standing.look_again_s for standing in self.standings.values() if standing.look_again_s > 0]
+        return min(waits) if waits else None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the ledger remembers that decisions need."""
+
+    uid: str
+    environment_uid: str
+
+    def owner_of(self, node: Node) -> str:
+        return self.environment_uid if node.shared else self.uid
+
+
+Kinds: TypeAlias = Mapping[str, AnyKind]
+Decision: TypeAlias = tuple[Standing, Action | None]
+
+
+def plan(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds) -> Plan:
+    """Decide the next wave.
+
+    Deletes of what is stale come last, one rank at a time, and only when the graph has converged: an edit never takes
+    away what the serving revision stands on.
+    """
+    standings: dict[str, Standing] = {}
+    actions: list[Action] = []
+    values: dict[Ref, object] = {}
+    for node in graph:
+        seen = snapshot.seen[node.id]
+        blocker = next((parent for parent in node.parents if not standings[parent].is_ok), None)
+        case = _Case(node, kinds[node.kind], resolved(node.desired, values), snapshot.transfers.get(node.id), blocker)
+        standing, action = _decide(case, seen, history)
+        standings[node.id] = standing
+        actions += [action] if action else []
+        if standing.is_ok and isinstance(seen, Found):
+            values |= values_of(node, seen, graph)
+    if not actions and all(standing.is_ok for standing in standings.values()):
+        cleared = teardown(snapshot.stale, kinds)
+        actions, standings = [*cleared.actions], standings | dict(cleared.standings)
+    return Plan(tuple(actions), standings, fingerprint(graph, snapshot))
+
+
+def teardown(stale: Sequence[Stale], kinds: Kinds) -> Plan:
+    """Delete what is there and no longer wanted, highest rank first; the next rank waits until that one is gone."""
+    there = [each for each in stale if not isinstance(each.seen, Absent)]
+    standings = {each.id: _leaving(each.seen) for each in there}
+    rank = max((kinds[each.kind].rank for each in there), default=0)
+    actions = tuple(
+        Action("delete", each.id, "no longer declared", observed=each.seen.observed, identity=each.identity)
+        for each in there
+        if kinds[each.kind].rank == rank and isinstance(each.seen, Found)
+    )
+    return Plan(actions, standings)
+
+
+def fingerprint(graph: Graph, snapshot: Snapshot) -> str:
+    """A digest of what a plan stands on: the desired nodes, and which of them were there."""
+    return digest_of({node.id: [repr(node.desired), type(snapshot.seen[node.id]).__name__] for node in graph})
+
+
+def values_of(node: Node, seen: Found, graph: Graph) -> dict[Ref, object]:
+    """Values that children refer to, from what was seen of this node."""
+    wanted = {ref for child in graph for ref in refs_in(child.desired) if ref.node == node.id}
+    return {ref: getattr(seen.observed, ref.field) for ref in wanted}
+
+
+# --- one node -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    node: Node
+    kind: AnyKind
+    desired: Any  # Refs to parents that are ok are resolved
+    transfer: Progress | Broken | None
+    blocker: str | None  # the first parent that is not ok
+
+    @property
+    def waits_for(self) -> str | None:
+        refs = refs_in(self.desired)
+        return self.node.known_after or self.blocker or (refs[0].node if refs else None)
+
+
+def _decide(case: _Case, seen: Seen, history: History) -> Decision:
+    if case.node.known_after:
+        return _waiting(case.node.known_after), None
+    if isinstance(seen, Unknown):
+        return Standing("unknown", seen.reason, "Unreachable", look_again_s=_UNREAD_S), None
+    if isinstance(seen, Absent):
+        return _make(case)
+    return _refuse(case, seen, history) or _repair(case, seen) or _state(case, seen)
+
+
+def _make(case: _Case) -> Decision:
+    if isinstance(case.transfer, Progress):
+        return _at_work(case.transfer), None
+    if isinstance(case.transfer, Broken):
+        return Standing("broken", case.transfer.because, case.transfer.reason), None
+    if case.waits_for:
+        return _waiting(case.waits_for), None
+    identity = case.kind.identity(case.desired)
+    action = Action("create", case.node.id, "it does not exist", desired=case.desired, identity=identity)
+    return Standing("pending", "to be created"), action
+
+
+def _refuse(case: _Case, seen: Found, history: History) -> Decision | None:
+    """Nothing without our tag and uid is changed; a name clash names both."""
+    if isinstance(seen.tags, Unknown):
+        return Standing("unknown", seen.tags.reason, "Unreachable", look_again_s=_UNREAD_S), None
+    owner, holder = history.owner_of(case.node), owner_in(seen.tags or {})
+    if seen.tags is None or not hasattr(case.desired, "tags") or holder == owner:
+        return None
+    identity = case.kind.identity(case.desired)
+    whose = f"carries the owner tag of {holder}" if holder else "does not carry our owner tag"
+    because = f"{case.kind.name} {identity} exists and {whose}; this deployment's is {owner}"
+    return Standing("refused", because, "NameTaken"), Action("refuse", case.node.id, because, identity=identity)
+
+
+def _repair(case: _Case, seen: Found) -> Decision | None:
+    found = (*case.kind.diff(case.desired, seen.observed), *_tag_drift(case.desired, seen))
+    drift = tuple(each for each in found if each.owner == "spec")
+    remedies = {each.remedy for each in drift}
+    if not drift or ("replace" in remedies and case.waits_for):
+        return None
+    identity, paths = case.kind.identity(case.desired), ", ".join(each.path for each in drift)
+    if "refuse" in remedies:
+        because = "; ".join(f"{each.path} is {each.have} and cannot become {each.want}" for each in drift)
+        return Standing("refused", because, "InvalidSpec"), Action("refuse", case.node.id, because, drift, identity=identity)
+    remedy: ActionVerb = "replace" if "replace" in remedies else "update"
+    action = Action(remedy, case.node.id, f"differs in {paths}", drift, case.desired, seen.observed, identity)
+    return Standing("pending", f"to be {remedy}d: {paths}"), action
+
+
+def _state(case: _Case, seen: Found) -> Decision:
+    state = case.kind.state(case.desired, seen.observed)
+    if isinstance(case.transfer, Progress):
+        return _at_work(case.transfer), None
+    if isinstance(state, Moving):
+        return Standing("moving", state.because, progress=state.progress, look_again_s=state.look_again_s), None
+    if isinstance(state, Broken) and not (state.again and case.waits_for is None):
+        return Standing("broken", state.because, state.reason), None
+    if isinstance(state, Broken):
+        identity = case.kind.identity(case.desired)
+        because = f"again, since {state.because}"
+        return Standing("pending", because), Action(
+            "create", case.node.id, because, (), case.desired, seen.observed, identity
+        )
+    return (_waiting(case.waits_for) if case.waits_for else Standing("ok")), None
+
+
+def _at_work(progress: Progress) -> Standing:
+    return Standing("moving", progress.note or "in progress", progress=progress, look_again_s=_TRANSFER_S)
+
+
+def _waiting(parent: str) -> Standing:
+    return Standing("pending", f"known after {parent}", after=parent)
+
+
+def _leaving(seen: Seen) -> Standing:
+    if isinstance(seen, Unknown):
+        return Standing("unknown", seen.reason, "Unreachable", look_again_s=_UNREAD_S)
+    return Standing("pending", "to be deleted", look_again_s=_DELETE_S)
+
+
+def _tag_drift(desired: Any, seen: Found) -> tuple[Difference, ...]:
+    """Tags that we declare and that are missing or other; tags of others stay."""
+    wanted: Mapping[str, str] | None = getattr(desired, "tags", None)
+    if wanted is None or seen.tags is None or isinstance(seen.tags, Unknown):
+        return ()
+    have = {name: value for name, value in seen.tags.items() if name in wanted}
+    return () if have == dict(wanted) else (Difference("tags", have=have, want=dict(wanted)),)

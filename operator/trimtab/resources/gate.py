@@ -1,0 +1,163 @@
+"""The evaluation gate: a verdict on one trained model, kept in the ledger and never given twice.
+
+A verdict is recorded per (training key, artifact, thresholds, champion). Its calls go to the ledger, not to a cloud:
+service "trimtab", operations GetVerdicts and PutVerdict.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from trimtab.core.canonical import digest_of
+from trimtab.core.kind import Broken, Call, Difference, Kind, Ref, Right, Settled, State, Steps, Unknown, Verb
+
+Bound = Literal["atLeast", "atMost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    metric: str  # "test:accuracy"
+    bound: Bound
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The model now serving, as the candidate must meet it."""
+
+    metric: str
+    tolerated_loss: float
+    value: float | None  # what the champion had; None: it was never measured by that name
+    artifact: str  # digest
+    same_test: bool  # both were evaluated on the same test data, by digest
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    training_key: str
+    artifact: str | Ref  # digest
+    thresholds: tuple[Threshold, ...]
+    champion: Champion | None
+    job_metrics: Mapping[str, float] | Ref  # FinalMetricDataList, by name
+    evaluation: Mapping[str, Any] | Ref  # evaluation.json's metrics by "<channel>:<metric>"
+    problem: str | Ref = ""  # why evaluation.json could not be read; empty when it could
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate decided, and why. `notes` say what was met and what was not compared."""
+
+    passed: bool
+    because: str
+    metrics: Mapping[str, float]
+    notes: tuple[str, ...] = ()
+
+
+class Gate:
+    name = "trimtab.Gate"
+    rank = 30
+    rights: Mapping[Verb, tuple[Right, ...]] = {}
+
+    def identity(self, desired: Desired) -> str:
+        # The Refs come last, and in plain text, so that an identity that is not known yet says so.
+        champion = desired.champion.artifact if desired.champion else ""
+        terms = digest_of([[each.metric, each.bound, each.value] for each in desired.thresholds])
+        tolerance = f"{desired.champion.metric}:{desired.champion.tolerated_loss}" if desired.champion else ""
+        return f"{desired.training_key}|{terms}|{tolerance}|{champion}|{desired.artifact}"
+
+    def observe(self, wanted: Sequence[str]) -> Steps[Mapping[str, Verdict | Unknown]]:
+        reply = yield Call("trimtab", "GetVerdicts", {"Keys": list(wanted)})
+        return {key: _verdict(value) for key, value in reply["Verdicts"].items()}
+
+    def tags(self, observed: Sequence[Verdict]) -> Steps[Sequence[Mapping[str, str] | Unknown]]:
+        yield from ()
+        return [{} for _ in observed]
+
+    def state(self, desired: Desired, observed: Verdict) -> State:
+        return Settled() if observed.passed else Broken("GateNotMet", observed.because)
+
+    def diff(self, desired: Desired, observed: Verdict) -> tuple[Difference, ...]:
+        return ()
+
+    def create(self, desired: Desired) -> Steps[None]:
+        verdict = judge(desired)
+        yield Call("trimtab", "PutVerdict", {"Key": self.identity(desired), "Verdict": _plain(verdict)}, repeat="safe")
+
+    def update(self, desired: Desired, observed: Verdict, drift: Sequence[Difference]) -> Steps[None]:
+        yield from ()
+
+    def delete(self, observed: Verdict) -> Steps[None]:
+        yield from ()  # it goes with the ledger
+
+
+def judge(desired: Desired) -> Verdict:
+    """Decide. A metric that is missing, not a number or unreadable fails; every failing reason is named."""
+    assert isinstance(desired.job_metrics, Mapping)
+    assert isinstance(desired.evaluation, Mapping)
+    metrics = {name: float(value) for name, value in (*desired.job_metrics.items(), *desired.evaluation.items())}
+    finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    problem = str(desired.problem)
+    missed = [_miss(each, metrics, problem) for each in desired.thresholds]
+    against, note = _against(desired.champion, metrics, problem)
+    reasons = [reason for reason in (*missed, against) if reason]
+    met = tuple(f"{each.metric} is {metrics[each.metric]:g}, {_words(each)}" for each in desired.thresholds if not reasons)
+    return Verdict(not reasons, "; ".join(reasons) or "every gate is met", finite, (*met, *((note,) if note else ())))
+
+
+def _miss(threshold: Threshold, metrics: Mapping[str, float], problem: str) -> str:
+    value = metrics.get(threshold.metric)
+    if value is None:
+        return _absent(threshold.metric, metrics, problem)
+    if math.isnan(value):
+        return f"{threshold.metric} is not a number"
+    if threshold.bound == "atLeast" and not value >= threshold.value:
+        return f"{threshold.metric} is {value:g}, below {threshold.value:g}"
+    if threshold.bound == "atMost" and not value <= threshold.value:
+        return f"{threshold.metric} is {value:g}, above {threshold.value:g}"
+    return ""
+
+
+def _against(champion: Champion | None, metrics: Mapping[str, float], problem: str) -> tuple[str, str]:
+    """Compare with the champion: (why it fails, what to note)."""
+    if champion is None:
+        return "", ""
+    if not champion.same_test or champion.value is None:
+        return "", f"not compared with the champion {champion.artifact[:19]}: it was evaluated on other test data"
+    value = metrics.get(champion.metric)
+    if value is None:
+        return _absent(champion.metric, metrics, problem), ""
+    floor = champion.value - champion.tolerated_loss
+    if not value >= floor:
+        return (
+            f"{champion.metric} is {value:g}, more than {champion.tolerated_loss:g} below the champion's {champion.value:g}",
+            "",
+        )
+    return "", f"{champion.metric} is {value:g} beside the champion's {champion.value:g}"
+
+
+def _absent(metric: str, metrics: Mapping[str, float], problem: str) -> str:
+    if problem:
+        return f"{metric} is missing: {problem}"
+    there = ", ".join(sorted(metrics)) or "no metric at all"
+    return f"{metric} is missing: the job and its evaluation.json gave {there}"
+
+
+def _words(threshold: Threshold) -> str:
+    return f"at least {threshold.value:g}" if threshold.bound == "atLeast" else f"at most {threshold.value:g}"
+
+
+def _verdict(value: Mapping[str, Any]) -> Verdict:
+    return Verdict(value["passed"], value["because"], dict(value["metrics"]), tuple(value["notes"]))
+
+
+def _plain(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "passed": verdict.passed,
+        "because": verdict.because,
+        "metrics": dict(verdict.metrics),
+        "notes": list(verdict.notes),
+    }
+
+
+KIND: Kind[Desired, Verdict] = Gate()
