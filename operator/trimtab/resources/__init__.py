@@ -5,18 +5,24 @@ from types import MappingProxyType
 
 from trimtab.core.kind import AnyKind
 from trimtab.resources import (
+    artifact,
+    ecr_image,
     ecr_repository,
     gate,
     iam_role,
     log_group,
+    s3_content,
     training_job,
 )
 
 _MODULES = (
+    artifact,
+    ecr_image,
     ecr_repository,
     gate,
     iam_role,
     log_group,
+    s3_content,
     training_job,
 )
 

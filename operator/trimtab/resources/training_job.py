@@ -33,13 +33,12 @@ from trimtab.core.kind import (
     tag_list,
     tag_map,
 )
+from trimtab.resources.objects import PREFIX_DELETE_RIGHTS, delete_tree
 from trimtab.resources.shared import (
     WHEN_OURS,
     WHEN_TAGGED_SO,
     allow,
     ask,
-    chunks,
-    insist,
     known,
     tag_changes,
     unknown,
@@ -176,8 +175,7 @@ class TrainingJob:
         + allow("{training_role}", "iam:PassRole", when={"iam:PassedToService": "sagemaker.amazonaws.com"}),
         "update": allow(_ARN, "sagemaker:AddTags", "sagemaker:DeleteTags", when=WHEN_OURS),
         "delete": allow(_ARN, "sagemaker:StopTrainingJob", "sagemaker:DeleteTrainingJob", when=WHEN_OURS)
-        + allow("arn:{partition}:s3:::{bucket}", "s3:ListBucket")
-        + allow("arn:{partition}:s3:::{bucket}/deployments/*", "s3:DeleteObject"),
+        + PREFIX_DELETE_RIGHTS,
     }
 
     def identity(self, desired: Desired) -> str:
@@ -388,13 +386,7 @@ def _delete_outputs(attempt: Attempt) -> Steps[None]:
     bucket, _, prefix = attempt.output_uri.removeprefix("s3://").partition("/")
     if not bucket:
         return
-    folder = f"{prefix.rstrip('/')}/{attempt.job_name}/".lstrip("/")
-    listed = yield Call("s3", "ListObjectsV2", {"Bucket": bucket, "Prefix": folder})
-    keys = [item["Key"] for item in listed.get("Contents", ())]
-    yield from insist(
-        Call("s3", "DeleteObjects", {"Bucket": bucket, "Delete": {"Objects": [{"Key": key} for key in part]}}, repeat="safe")
-        for part in chunks(keys, 1000)
-    )
+    yield from delete_tree(bucket, f"{prefix.rstrip('/')}/{attempt.job_name}".lstrip("/"))
 
 
 KIND: Kind[Desired, Observed] = TrainingJob()
