@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trimtab_container.digests import Entry, tree_digest
-
 from trimtab.core.errors import Position, UserError
+from trimtab_container.digests import Entry, tree_digest
 
 _CHUNK = 1 << 20
 _SETTLED_S = 2.0  # a file touched less than this ago may change again within one tick of its clock: it is not cached

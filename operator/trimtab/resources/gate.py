@@ -6,7 +6,7 @@ service "trimtab", operations GetVerdicts and PutVerdict.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from trimtab.core.canonical import digest_of
@@ -82,7 +82,10 @@ class Gate:
 
     def create(self, desired: Desired) -> Steps[None]:
         verdict = judge(desired)
-        yield Call("trimtab", "PutVerdict", {"Key": self.identity(desired), "Verdict": _plain(verdict)}, repeat="safe")
+        # A candidate that passes becomes the champion: from then on it is looked up without one.
+        names = (desired, replace(desired, champion=None)) if verdict.passed and desired.champion else (desired,)
+        for each in names:
+            yield Call("trimtab", "PutVerdict", {"Key": self.identity(each), "Verdict": _plain(verdict)}, repeat="safe")
 
     def update(self, desired: Desired, observed: Verdict, drift: Sequence[Difference]) -> Steps[None]:
         yield from ()

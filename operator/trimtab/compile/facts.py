@@ -1,0 +1,50 @@
+"""What compile must know beside the documents: everything that could move under us, resolved to what cannot."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Content by digest, "sha256:..." each; "" for what a document does not have."""
+
+    dataset: str
+    channels: Mapping[str, str]  # by channel: the folders at the dataset's top, or "training" for files there
+    training: str  # the code's files that training uses
+    serving: str  # those that serving uses
+    dockerfile: str = ""
+
+    @property
+    def test(self) -> str:
+        """What models are compared on: the test channel, else the whole dataset."""
+        return self.channels.get("test", self.dataset)
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What a text that may move was resolved to, once: sticky until the text changes or a refresh is asked for."""
+
+    text: str  # "…/pytorch-training:2"
+    digest: str  # "sha256:..."
+
+
+@dataclass(frozen=True, slots=True)
+class ServingModel:
+    """The model that serves now, as a candidate is compared with it."""
+
+    artifact: str
+    test: str  # digest of the data it was evaluated on
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    uid: str
+    environment_uid: str
+    digests: Digests
+    pins: Mapping[str, Pin]  # "training" image, "serving" base image, "launcher"
+    artifacts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])  # by training key
+    serving_model: ServingModel | None = None
+    proven: frozenset[str] = field(default_factory=frozenset[str])  # digests of artifacts that serve or have served
+    ordinal: int = 0  # retrainings asked for without an edit

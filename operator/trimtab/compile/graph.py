@@ -1,0 +1,48 @@
+"""ModelDeployment + Environment + facts -> the desired graph. Pure."""
+
+from trimtab.compile.context import Context
+from trimtab.compile.evaluation import gate_node
+from trimtab.compile.facts import Facts
+from trimtab.compile.gateway import gateway_nodes
+from trimtab.compile.keys import generation_keys
+from trimtab.compile.names import Names
+from trimtab.compile.serving import image_nodes, log_node, release_of, role_nodes
+from trimtab.compile.training import content_nodes, training_nodes
+from trimtab.graph.node import Graph, graph_of
+from trimtab.model.deployment import ModelDeployment
+from trimtab.model.environment import Environment
+from trimtab.targets.ecs import ecs_nodes
+
+
+def compile_graph(deployment: ModelDeployment, environment: Environment, facts: Facts) -> Graph:
+    """List everything that must exist for this document, with generation keys.
+
+    Below training, what a node is called depends on the model's digest; until that is known such a node is a placeholder
+    (`known_after`). Raises ValueError for what only a bug of ours can produce: documents are checked before.
+    """
+    metadata = deployment.metadata
+    names = Names(environment.metadata.name, facts.environment_uid, metadata.namespace, metadata.name, facts.uid)
+    context = Context(deployment, environment, facts, names, generation_keys(deployment, environment, facts))
+    roles, execution, task = role_nodes(context)
+    nodes = (
+        *content_nodes(context),
+        *training_nodes(context),
+        gate_node(context),
+        *image_nodes(context),
+        log_node(context),
+        *roles,
+        *ecs_nodes(release_of(context, execution, task)),
+        *gateway_nodes(context),
+    )
+    return graph_of(nodes, context.keys)
+
+
+def image_texts(deployment: ModelDeployment, environment: Environment) -> dict[str, str]:
+    """The images whose tags must be pinned: that of training, and the base of serving."""
+    images, training = environment.spec.images, deployment.spec.training
+    texts = {"serving": images.serving}
+    if training and training.image:
+        texts["training"] = training.image
+    elif training and training.framework:
+        texts["training"] = images.training[training.framework.name]
+    return texts

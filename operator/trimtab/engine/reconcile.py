@@ -1,0 +1,298 @@
+"""One pass: look, decide, announce, act, remember. Never blocks on the outside.
+
+A pass over an unchanged world writes nothing anywhere: the ledger is saved only when it says something new.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from trimtab.compile.facts import Facts
+from trimtab.compile.graph import compile_graph, image_texts
+from trimtab.core.canonical import digest_of
+from trimtab.core.errors import Conflict, UserError
+from trimtab.core.kind import AnyKind, Moving
+from trimtab.engine.apply import Trouble, apply
+from trimtab.engine.book import Book, BookCaller
+from trimtab.engine.driver import Driver
+from trimtab.engine.ledger import Lease, Ledger, Ledgers, Resource, Shared
+from trimtab.engine.observe import Observer
+from trimtab.engine.pins import with_pins
+from trimtab.engine.remember import artifact_record, facts_from, finished
+from trimtab.engine.transfers import Transfers
+from trimtab.engine.wanted import Wanted
+from trimtab.graph.node import Graph, Node
+from trimtab.model.environment import Environment
+from trimtab.plan.forecast import Forecast, forecast
+from trimtab.plan.plan import Action, History, Plan, plan, teardown
+from trimtab.plan.snapshot import Absent, Found, Snapshot
+
+LEASE = timedelta(seconds=60)
+
+
+class Clock(Protocol):
+    def now(self) -> datetime: ...
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A document beside the world."""
+
+    graph: Graph
+    snapshot: Snapshot
+    plan: Plan
+    facts: Facts
+    ledger: Ledger
+    history: History
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a pass found and did."""
+
+    view: View | None  # None: a deletion
+    plan: Plan
+    ledger: Ledger
+    troubles: tuple[Trouble, ...] = ()
+    held_by: str = ""  # another operator holds the lease: nothing was done
+    wrote: bool = False
+
+    @property
+    def is_converged(self) -> bool:
+        return self.plan.is_converged and not self.troubles and not self.held_by
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nothing will move without a person: something is broken or refused, and nothing else goes on."""
+        standings = self.plan.standings.values()
+        blocked = any(each.is_ in ("broken", "refused") for each in standings) or any(
+            not each.passes for each in self.troubles
+        )
+        return blocked and not self.plan.writes and not any(each.is_ == "moving" for each in standings)
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """Makes documents of one environment true. One at a time: a pass owns the open book."""
+
+    environment: Environment
+    kinds: Mapping[str, AnyKind]
+    driver: Driver
+    caller: BookCaller
+    observer: Observer
+    ledgers: Ledgers
+    transfers: Transfers
+    clock: Clock
+    mint: Callable[[], str]  # a fresh uid
+    holder: str  # who we are, for the lease
+    launcher: str  # digest of this installation's launcher
+
+    # --- looking ---
+
+    def look(self, wanted: Wanted) -> View:
+        """Read only: what a pass would see and decide."""
+        book = self._open(wanted.namespace, wanted.name)
+        return self._view(wanted, book)
+
+    def foresee(self, view: View) -> Forecast:
+        return forecast(view.graph, view.snapshot, view.history, self.kinds)
+
+    def _open(self, namespace: str, name: str) -> Book:
+        stored = self.ledgers.load(namespace, name)
+        environment = self.environment.metadata.name
+        shared = self.ledgers.load_shared(environment)
+        spec = self.environment.spec
+        ledger = stored.value or Ledger(self.mint(), namespace, name, environment, spec.account, spec.region)
+        moved = [
+            f"{what} {before} -> {now}"
+            for what, before, now in (
+                ("environment", ledger.environment, environment),
+                ("account", ledger.account, spec.account),
+                ("region", ledger.region, spec.region),
+            )
+            if before != now
+        ]
+        if moved and ledger.resources:
+            raise UserError(
+                f"{namespace}/{name} has resources where it was: {', '.join(moved)}",
+                code="TT3001",
+                reason="EnvironmentMoved",
+                fix="delete the deployment there first, or give this one another name",
+            )
+        book = Book(ledger, stored.etag, shared.value or Shared(self.mint(), environment), shared.etag)
+        self.caller.book = book
+        return book
+
+    def _view(self, wanted: Wanted, book: Book) -> View:
+        """Compile and observe until no new fact appears: the digest of an artifact names what comes below it."""
+        texts = image_texts(wanted.deployment, self.environment)
+        book.ledger = with_pins(book.ledger, texts, self.launcher, self.driver)
+        while True:
+            facts = facts_from(book.ledger, book.shared, wanted)
+            graph = compile_graph(wanted.deployment, self.environment, facts)
+            snapshot = self.observer.snapshot(graph, self._stale(graph, book), self.clock.now(), self.transfers.view())
+            record = artifact_record(graph, snapshot)
+            if record is None or book.ledger.artifacts.get(graph.keys["training"]) == record:
+                break
+            book.ledger = replace(book.ledger, artifacts={**book.ledger.artifacts, graph.keys["training"]: record})
+        history = History(book.ledger.uid, book.shared.uid)
+        decided = plan(graph, snapshot, history, self.kinds)
+        unproven = [node for node in graph if self._needs_tags(node, decided, book)]
+        if unproven:
+            snapshot = self.observer.with_tags(snapshot, unproven)
+            decided = plan(graph, snapshot, history, self.kinds)
+        return View(graph, snapshot, decided, facts, book.ledger, history)
+
+    def _stale(self, graph: Graph, book: Book) -> tuple[Resource, ...]:
+        """What lives through generations, is in the ledger, and whose role the graph no longer has.
+
+        What has a generation key stays for the history until the deployment goes.
+        """
+        return tuple(each for each in book.ledger.resources if not each.key and each.node not in graph.nodes)
+
+    def _needs_tags(self, node: Node, decided: Plan, book: Book) -> bool:
+        """Tags without a bulk read are read at adoption, before a write, and when the declared ones changed."""
+        known = {each.node: each for each in (*book.ledger.resources, *book.shared.resources)}
+        acted = any(action.node == node.id and action.verb in ("update", "replace") for action in decided.actions)
+        resource = known.get(node.id)
+        return acted or resource is None or resource.tags != _tags_digest(node)
+
+    # --- acting ---
+
+    def pass_(self, wanted: Wanted, *, expected_generation: int | None = None) -> Outcome:
+        """One pass towards the document.
+
+        expected_generation: stop with Conflict when the ledger has moved on to a later document than ours.
+        """
+        book = self._open(wanted.namespace, wanted.name)
+        if book.ledger.deleting:
+            raise UserError(
+                f"{wanted.namespace}/{wanted.name} is being deleted",
+                code="TT3002",
+                reason="Deleting",
+                fix="run `trimtab delete` to its end, then apply again",
+            )
+        if expected_generation is not None and book.ledger.generation > expected_generation:
+            raise Conflict(
+                f"generation {book.ledger.generation} of {wanted.namespace}/{wanted.name} was applied while this one "
+                f"(generation {expected_generation}) was under way"
+            )
+        view = self._view(wanted, book)
+        book.ledger = _declared(book.ledger, wanted)
+        if held := self._held(book, view.plan):
+            return Outcome(view, view.plan, book.ledger, held_by=held)
+        if view.plan.writes:
+            self._announce(book, view)
+        wrote = book.save(self.ledgers)
+        troubles = apply(view.plan.writes, self.kinds, self.driver)
+        outcome = Outcome(view, view.plan, book.ledger, troubles, wrote=wrote or bool(view.plan.writes))
+        done = outcome.is_converged or outcome.is_stuck
+        now = self.clock.now()
+        book.ledger = finished(book.ledger, view.graph, view.snapshot, view.plan, wanted, done=done, now=now)
+        wrote = book.save(self.ledgers) or outcome.wrote
+        return replace(outcome, ledger=book.ledger, wrote=wrote)
+
+    def remove(self, namespace: str, name: str) -> Outcome | None:
+        """One pass of a deletion: condemned first, deleted wave by wave; None when nothing is left of it."""
+        book = self._open(namespace, name)
+        if book.etag is None:
+            return None
+        if not book.ledger.deleting:
+            book.ledger = replace(book.ledger, deleting=True, resources=_condemned(book.ledger.resources))
+            users = tuple(each for each in book.shared.users if each != book.ledger.uid)
+            book.shared = replace(book.shared, users=users)
+            book.save(self.ledgers)
+        doomed = book.ledger.resources + (() if book.shared.users else book.shared.resources)
+        snapshot = self.observer.snapshot(Graph({}), doomed, self.clock.now(), {})
+        snapshot = self.observer.with_tags(snapshot, (), stale=True)
+        decided = teardown(_ours(snapshot, {book.ledger.uid, book.shared.uid}).stale, self.kinds)
+        troubles = apply(decided.writes, self.kinds, self.driver)
+        if not decided.standings:
+            self._close(book)
+            return None
+        return Outcome(None, decided, book.ledger, troubles, wrote=True)
+
+    def _close(self, book: Book) -> None:
+        if not book.shared.users and book.shared.resources:
+            book.shared = replace(book.shared, resources=())
+            book.save(self.ledgers)
+        self.ledgers.remove(book.ledger)
+
+    def _held(self, book: Book, decided: Plan) -> str:
+        """Who else is at work on it. A lease is politeness; the compare-and-swap of the ledger is the fence."""
+        lease = book.ledger.lease
+        if not decided.writes or lease is None or lease.holder == self.holder:
+            return ""
+        return lease.holder if lease.until > _rfc3339(self.clock.now()) else ""
+
+    def _announce(self, book: Book, view: View) -> None:
+        """Write down what this wave will make, before it is made: no crash can leave what nobody knows of."""
+        lease = Lease(self.holder, _rfc3339(self.clock.now() + LEASE))
+        named = {action.node: action for action in view.plan.writes if action.verb in ("create", "update", "replace")}
+        made = [(view.graph.nodes[id], action) for id, action in named.items()]
+        own = tuple(_resource(node, action) for node, action in made if not node.shared)
+        shared = tuple(_resource(node, action) for node, action in made if node.shared)
+        # Adopted ones that need no write are ours from now on too.
+        adopted = tuple(_adopted(node, self.kinds, view, book) for node in view.graph)
+        own += tuple(each for each in adopted if each and not each.shared and each.node not in named)
+        book.ledger = replace(book.ledger.announced(own), lease=lease)
+        resources = {each.node: each for each in (*book.shared.resources, *shared)}
+        users = tuple(sorted({*book.shared.users, book.ledger.uid}))
+        book.shared = replace(book.shared, users=users, resources=tuple(resources[id] for id in sorted(resources)))
+
+
+def _declared(ledger: Ledger, wanted: Wanted) -> Ledger:
+    """With this document as its latest generation."""
+    if ledger.spec_digest == wanted.spec_digest:
+        return ledger
+    return replace(
+        ledger,
+        generation=ledger.generation + 1,
+        spec_digest=wanted.spec_digest,
+        document=wanted.declared,
+    )
+
+
+def _resource(node: Node, action: Action) -> Resource:
+    return Resource(node.id, node.kind, action.identity, node.key or "", node.shared, tags=_tags_digest(node))
+
+
+def _adopted(node: Node, kinds: Mapping[str, AnyKind], view: View, book: Book) -> Resource | None:
+    known = {(each.node, each.identity) for each in book.ledger.resources}
+    if node.shared or node.known_after or not isinstance(view.snapshot.seen[node.id], Found):
+        return None
+    if not view.plan.standings[node.id].is_ok:
+        return None
+    identity = kinds[node.kind].identity(node.desired)
+    if "(known after" in identity or (node.id, identity) in known:
+        return None
+    return Resource(node.id, node.kind, identity, node.key or "", tags=_tags_digest(node))
+
+
+def _tags_digest(node: Node) -> str:
+    tags: Mapping[str, str] | None = getattr(node.desired, "tags", None)
+    return digest_of(dict(tags))[:12] if tags is not None else ""
+
+
+def _condemned(resources: tuple[Resource, ...]) -> tuple[Resource, ...]:
+    return tuple(replace(each, condemned=True) for each in resources)
+
+
+def _ours(snapshot: Snapshot, owners: set[str]) -> Snapshot:
+    """Without what carries another owner's tag: it is not ours to delete."""
+    from trimtab.core.kind import UID, Unknown
+
+    def is_ours(seen: Any) -> bool:
+        if not isinstance(seen, Found) or seen.tags is None or isinstance(seen.tags, Unknown):
+            return True
+        return UID not in seen.tags or seen.tags[UID] in owners
+
+    return replace(snapshot, stale=tuple(each for each in snapshot.stale if is_ours(each.seen)))
+
+
+def _rfc3339(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+__all__ = ["Absent", "Moving", "Outcome", "Reconciler", "View"]

@@ -1,0 +1,103 @@
+"""What a pass takes from the ledger and what it leaves there: facts, pins, artifacts, revisions."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from trimtab.compile.facts import Facts, Pin, ServingModel
+from trimtab.engine.ledger import Ledger, Revision, Shared
+from trimtab.engine.wanted import Wanted
+from trimtab.graph.node import Graph
+from trimtab.plan.plan import Plan
+from trimtab.plan.snapshot import Found, Snapshot
+
+ARTIFACT, TRAINING, GATE = "trimtab.Artifact/model", "sagemaker.TrainingJob/training", "trimtab.Gate/gate"
+_SERVED = ("Serving", "Superseded")
+
+
+def facts_from(ledger: Ledger, shared: Shared, wanted: Wanted) -> Facts:
+    """Everything compile must know, from memory alone."""
+    serving = serving_revision(ledger)
+    return Facts(
+        uid=ledger.uid,
+        environment_uid=shared.uid,
+        digests=wanted.digests,
+        pins={name: Pin(pin["text"], pin["digest"]) for name, pin in ledger.pins.items()},
+        artifacts=ledger.artifacts,
+        serving_model=ServingModel(serving.pins["artifact"], serving.pins["test"], serving.metrics) if serving else None,
+        proven=frozenset(each.pins["artifact"] for each in ledger.revisions if each.outcome in _SERVED),
+    )
+
+
+def serving_revision(ledger: Ledger) -> Revision | None:
+    """The revision that serves, by our own record."""
+    return next((each for each in reversed(ledger.revisions) if each.outcome == "Serving"), None)
+
+
+def artifact_record(graph: Graph, snapshot: Snapshot) -> dict[str, Any] | None:
+    """What is known of the model that the latest attempt made, once it is unpacked."""
+    seen = snapshot.seen.get(ARTIFACT)
+    if not isinstance(seen, Found) or "training" not in graph.keys:
+        return None
+    return {"digest": seen.observed.digest, "bytes": seen.observed.bytes, "record": seen.observed.record_key}
+
+
+def finished(
+    ledger: Ledger, graph: Graph, snapshot: Snapshot, plan: Plan, wanted: Wanted, *, done: bool, now: datetime
+) -> Ledger:
+    """The ledger after a pass: what became of this generation's revision; the lease ends with the work.
+
+    done: converged, or stuck until a person acts.
+    """
+    outcome = _outcome(plan)
+    if outcome:
+        ledger = _revised(ledger, _pins(graph, snapshot, wanted), graph, snapshot, *outcome, now=now)
+    return replace(ledger, lease=None) if done and ledger.lease else ledger
+
+
+def _outcome(plan: Plan) -> tuple[str, str] | None:
+    """(outcome, because) of the declared generation, or None while it is under way."""
+    if plan.is_converged:
+        return "Serving", "converged"
+    for node, outcome in ((TRAINING, "TrainingFailed"), (GATE, "GateFailed")):
+        standing = plan.standings.get(node)
+        if standing and standing.is_ == "broken":
+            return outcome, standing.because
+    return None
+
+
+def _revised(
+    ledger: Ledger, pins: Mapping[str, str], graph: Graph, snapshot: Snapshot, outcome: str, because: str, *, now: datetime
+) -> Ledger:
+    last = ledger.revisions[-1] if ledger.revisions else None
+    if last and last.outcome == outcome and last.pins == pins:
+        return ledger
+    kept = ledger.revisions
+    if outcome == "Serving":
+        kept = tuple(replace(each, outcome="Superseded") if each.outcome == "Serving" else each for each in kept)
+    number = 1 + max((each.number for each in kept), default=0)
+    at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+    release = graph.keys.get("release", "")
+    revision = Revision(number, ledger.generation, release, pins, _metrics(snapshot), outcome, because, at)
+    return replace(ledger, revisions=(*kept, revision))
+
+
+def _pins(graph: Graph, snapshot: Snapshot, wanted: Wanted) -> dict[str, str]:
+    artifact = snapshot.seen.get(ARTIFACT)
+    image = snapshot.seen.get("ecr.Image/image")
+    return {
+        "dataset": wanted.digests.dataset,
+        "test": wanted.digests.test,
+        "code": wanted.digests.training,
+        "serving": wanted.digests.serving,
+        "training": graph.keys.get("training", ""),
+        "artifact": artifact.observed.digest if isinstance(artifact, Found) else "",
+        "image": image.observed.digest if isinstance(image, Found) else "",
+        "release": graph.keys.get("release", ""),
+    }
+
+
+def _metrics(snapshot: Snapshot) -> dict[str, float]:
+    gate = snapshot.seen.get(GATE)
+    return dict(gate.observed.metrics) if isinstance(gate, Found) else {}

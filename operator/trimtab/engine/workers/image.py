@@ -1,0 +1,141 @@
+"""Assemble a serving image without a daemon and push what the registry lacks. The manifest goes last: it is the record."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from trimtab.build.image import MANIFEST_TYPE, Image, Parts, assemble, is_host
+from trimtab.build.layers import sha256
+from trimtab.clients.registry import Registry
+from trimtab.core.errors import UserError
+from trimtab.core.kind import Call, Progress
+from trimtab.engine.transfers import Report
+from trimtab.engine.workers import Bench
+from trimtab.engine.workers.unpack import fetch
+
+_PLATFORM = "x86_64-manylinux_2_28"
+
+
+class BuildImage:
+    """The worker "image": arguments as ecr.Image yields them."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    def __call__(self, arguments: Mapping[str, Any], report: Report) -> None:
+        host, repository = _split(arguments["repository_uri"])
+        base_host, base_repository, base_reference = _image(arguments["base"])
+        registry = Registry(host, self._token)
+        base_registry = registry if base_host == host else Registry(base_host, self._token)
+        report(Progress(0, 0, "bytes", "reading the base image"))
+        base_manifest, _ = base_registry.manifest(base_repository, base_reference)
+        base_config = json.loads(base_registry.blob(base_repository, base_manifest["config"]["digest"]))
+        with tempfile.TemporaryDirectory(dir=self._bench.scratch) as name:
+            parts = self._parts(arguments, Path(name), bare=is_host(base_config), report=report)
+            labels = {"trimtab.dev/artifact": arguments["artifact_digest"], "trimtab.dev/key": arguments["tag"]}
+            image = assemble(base_manifest, base_config, parts, labels)
+        for descriptor in base_manifest["layers"]:
+            if not registry.has_blob(repository, descriptor["digest"]):
+                _bring(registry, repository, base_registry, base_repository, descriptor["digest"], report)
+        _push(registry, repository, image, arguments["tag"], report)
+
+    def _parts(self, arguments: Mapping[str, Any], folder: Path, *, bare: bool, report: Report) -> Parts:
+        code = self._bench.contents.get(arguments["code"])
+        if code is None:
+            raise UserError(
+                "the serving code is not at hand here", code="TT4001", reason="SourceMissing",
+                fix="run `trimtab apply` with the document and its folder",
+            )  # fmt: skip
+        aws = self._bench.aws
+        model = (
+            _fetch_tree(aws, arguments["model_uri"], folder / "model", report) if arguments["packaging"] == "baked" else {}
+        )
+        launcher = _fetch_tree(aws, arguments["launcher_uri"], folder / "launcher", report)
+        packages = {} if bare else _packages(self._bench.lock, folder / "packages", report)
+        files = {entry.path: code.root / entry.path for entry in code.entries}
+        return Parts(files, model, launcher["launcher.pyz"], self._bench.lock, packages)
+
+    def _token(self) -> str:
+        reply = self._bench.aws.make(Call("ecr", "GetAuthorizationToken", {}, secret=True))
+        return reply["authorizationData"][0]["authorizationToken"]
+
+
+def _push(registry: Registry, repository: str, image: Image, tag: str, report: Report) -> None:
+    blobs = {each.digest: each.data for each in image.layers} | {sha256(image.config): image.config}
+    missing = {digest: data for digest, data in blobs.items() if not registry.has_blob(repository, digest)}
+    total, sent = sum(len(data) for data in missing.values()), 0
+
+    def count(size: int) -> None:
+        nonlocal sent
+        sent += size
+        report(Progress(sent, total, "bytes", "pushing layers"))
+
+    for digest, data in missing.items():
+        registry.push_blob(repository, digest, data, count)
+    registry.push_manifest(repository, tag, image.manifest, MANIFEST_TYPE)
+
+
+def _bring(
+    registry: Registry, repository: str, source: Registry, source_repository: str, digest: str, report: Report
+) -> None:
+    """Take a base's layer over: mounted within one registry, else copied."""
+    if source is registry and registry.mount(repository, digest, source_repository):
+        return
+    data = source.blob(source_repository, digest)
+    registry.push_blob(repository, digest, data, lambda size: report(Progress(size, len(data), "bytes", "copying the base")))
+
+
+def _fetch_tree(aws: Any, uri: str, folder: Path, report: Report) -> dict[str, Path]:
+    """Download every object under "s3://bucket/prefix/"."""
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    listed = aws.make(Call("s3", "ListObjectsV2", {"Bucket": bucket, "Prefix": prefix}))
+    files: dict[str, Path] = {}
+    for item in listed.get("Contents", []):
+        path = folder / item["Key"].removeprefix(prefix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fetch(aws, bucket, item["Key"], path, report)
+        files[item["Key"].removeprefix(prefix)] = path
+    return files
+
+
+def _packages(lock: str, folder: Path, report: Report) -> dict[str, Path]:
+    """Install the lock's wheels of the target platform into a folder. Raises UserError when one has no wheel."""
+    if find_spec("uv") is None:
+        raise UserError(
+            "wheels for the image are installed with uv, which is not here", code="TT4002", reason="ImageFailed",
+            fix="pip install 'trimtab[build]'",
+        )  # fmt: skip
+    report(Progress(0, 0, "bytes", "installing the requirements"))
+    folder.mkdir()
+    file = folder.with_suffix(".txt")
+    file.write_text(lock)
+    command = [
+        sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(folder), "--require-hashes", "--only-binary", ":all:",
+        "--python-platform", _PLATFORM, "--python-version", "3.11", "-r", str(file),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(
+            f"the requirements cannot be installed: {done.stderr.strip()[-600:]}", code="TT4003", reason="ImageFailed",
+            fix="every package needs a wheel for the image's platform",
+        )  # fmt: skip
+    paths = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder).as_posix(): path for path in paths}
+
+
+def _split(uri: str) -> tuple[str, str]:
+    host, _, repository = uri.partition("/")
+    return host, repository
+
+
+def _image(uri: str) -> tuple[str, str, str]:
+    """(host, repository, digest or tag)."""
+    host, rest = _split(uri)
+    name, _, digest = rest.partition("@")
+    repository, _, tag = name.partition(":")
+    return host, repository, digest or tag or "latest"

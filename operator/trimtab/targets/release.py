@@ -1,0 +1,38 @@
+"""What every target is told: the container template that is to run, and where. A plain value made by compile."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trimtab.core.kind import Ref
+
+PORT = 8080
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One release of one deployment in one environment."""
+
+    key: str | None  # release key; None while the model is not known yet
+    known_after: str | None  # id of the node that decides the key
+    after: tuple[str, ...]  # nodes that must be as declared first: the gate, the image
+    names: Mapping[str, str]  # by role: "family", "service", "cluster", "targets", "balancer", "host"
+    repository_uri: str | Ref
+    image_digest: str | Ref
+    execution_role: str | Ref
+    task_role: str | Ref
+    cpu_millicores: int
+    memory_mib: int
+    environment: Mapping[str, str]
+    log_group: str
+    region: str
+    account: str
+    vpc: str
+    subnets: tuple[str, ...]
+    task_security_groups: tuple[str, ...]
+    balancer_security_groups: tuple[str, ...]
+    balancer_port: int
+    min_replicas: int
+    max_replicas: int
+    tags: Mapping[str, str]  # of what lives through generations
+    release_tags: Mapping[str, str]  # of what the release key names
+    shared_tags: Mapping[str, str]  # of what the environment shares
