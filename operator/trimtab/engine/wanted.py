@@ -16,7 +16,7 @@ from trimtab.model.load import Document
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to become true. `contents` is empty when it comes from the ledger alone (status, wait): nothing can be sent."""
+    """What is to become true. Without `contents` (status and wait know the ledger alone) nothing can be sent."""
 
     namespace: str
     name: str

@@ -114,10 +114,8 @@ def _packages(lock: str, folder: Path, report: Report) -> dict[str, Path]:
     folder.mkdir()
     file = folder.with_suffix(".txt")
     file.write_text(lock)
-    command = [
-        sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(folder), "--require-hashes", "--only-binary", ":all:",
-        "--python-platform", _PLATFORM, "--python-version", "3.11", "-r", str(file),
-    ]  # fmt: skip
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(folder), "--require-hashes"]
+    command += ["--only-binary", ":all:", "--python-platform", _PLATFORM, "--python-version", "3.11", "-r", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UserError(

@@ -1,0 +1,158 @@
+"""What a person and a tool read of a deployment: kstatus-compatible conditions, and one row a stage. Pure.
+
+`Ready` means that this generation has converged; `Serving` that some revision answers; `Reconciling` and `Stalled` say
+moving or stuck. A condition's time changes only with its status.
+Source: kstatus (sigs.k8s.io/cli-utils), Kubernetes API conventions on conditions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from trimtab.core.kind import Progress
+from trimtab.graph.node import STAGES, Graph, Stage
+from trimtab.plan.plan import Plan, Standing
+from trimtab.plan.snapshot import Found, Snapshot
+
+Truth: TypeAlias = Literal["True", "False", "Unknown"]
+SERVICE = "ecs.Service/service"
+STAGE_CONDITIONS: Mapping[str, tuple[Stage, ...]] = {
+    "DatasetReady": ("dataset",),
+    "Trained": ("training",),
+    "Evaluated": ("evaluation",),
+    "ImageReady": ("image",),
+    "Released": ("environment", "release", "gateway"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition, as Kubernetes spells it."""
+
+    type: str
+    status: Truth
+    reason: str  # CamelCase, from the closed list
+    message: str
+    observed_generation: int
+    since: str  # RFC 3339: when the status last changed
+
+
+@dataclass(frozen=True, slots=True)
+class StageRow:
+    """Where one stage stands, by the worst of its nodes."""
+
+    stage: Stage
+    standing: Standing
+    node: str  # the node that stands so; "" when all are as declared
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An action of this pass that failed."""
+
+    node: str
+    reason: str
+    because: str
+    passes: bool  # another pass may find it gone
+
+
+# What is worse comes first: it is what a person must see.
+_WORST = ("refused", "broken", "unknown", "moving", "pending", "ok")
+
+
+def stage_rows(graph: Graph, plan: Plan) -> tuple[StageRow, ...]:
+    """One row for each stage that has nodes, in order."""
+    rows: list[StageRow] = []
+    for stage in STAGES:
+        nodes = [node for node in graph if node.stage == stage]
+        if nodes:
+            worst = min(nodes, key=lambda node: _WORST.index(plan.standings[node.id].is_))
+            standing = plan.standings[worst.id]
+            rows.append(StageRow(stage, standing, "" if standing.is_ok else worst.id))
+    return tuple(rows)
+
+
+def conditions(
+    graph: Graph,
+    plan: Plan,
+    snapshot: Snapshot,
+    generation: int,
+    before: Sequence[Condition],
+    troubles: Sequence[Trouble] = (),
+) -> tuple[Condition, ...]:
+    """Every condition of a deployment after a pass.
+
+    before: those of the last pass; a status that is still the same keeps its time.
+    """
+    at = snapshot.at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    since = {each.type: (each.status, each.since) for each in before}
+
+    def condition(type_: str, status: Truth, reason: str, message: str) -> Condition:
+        held = since.get(type_, ("", ""))
+        return Condition(type_, status, reason, message, generation, held[1] if held[0] == status else at)
+
+    stuck = _stuck(plan, troubles)
+    ready = plan.is_converged and not troubles
+    stages = [condition(type_, *_stage(graph, plan, members)) for type_, members in STAGE_CONDITIONS.items()]
+    return (
+        condition("Ready", *_ready(plan, ready, stuck)),
+        condition("Serving", *_serving(snapshot)),
+        condition(
+            "Reconciling", "False" if ready or stuck else "True", "Progressing" if not ready else "Ready", _doing(plan)
+        ),
+        condition("Stalled", "True" if stuck else "False", stuck[0] if stuck else "Progressing", stuck[1] if stuck else ""),
+        *stages,
+    )
+
+
+def _stuck(plan: Plan, troubles: Sequence[Trouble]) -> tuple[str, str] | None:
+    """(reason, message) of what needs a person, once nothing else moves."""
+    if plan.writes or any(each.is_ == "moving" for each in plan.standings.values()):
+        lasting = [each for each in troubles if not each.passes]
+        return (lasting[0].reason, lasting[0].because) if lasting else None
+    for each in plan.standings.values():
+        if each.is_ in ("broken", "refused"):
+            return each.reason, each.because
+    return None
+
+
+def _ready(plan: Plan, ready: bool, stuck: tuple[str, str] | None) -> tuple[Truth, str, str]:
+    if ready:
+        return "True", "Ready", "everything is as declared"
+    if stuck:
+        return "False", stuck[0], stuck[1]
+    if any(each.is_ == "unknown" for each in plan.standings.values()):
+        return "Unknown", "Unreachable", _doing(plan)
+    return "Unknown", "Progressing", _doing(plan)
+
+
+def _serving(snapshot: Snapshot) -> tuple[Truth, str, str]:
+    seen = snapshot.seen.get(SERVICE)
+    if not isinstance(seen, Found):
+        return ("False", "NotReleased", "nothing serves yet") if seen is not None else ("Unknown", "Unreachable", "")
+    running, wanted = seen.observed.running, seen.observed.desired_count
+    if running:
+        return "True", "Serving", f"{running} of {wanted} tasks run"
+    return "False", "NoTasks", f"none of {wanted} tasks runs"
+
+
+def _stage(graph: Graph, plan: Plan, members: tuple[Stage, ...]) -> tuple[Truth, str, str]:
+    standings = [plan.standings[node.id] for node in graph if node.stage in members]
+    worst = min(standings, key=lambda each: _WORST.index(each.is_), default=Standing("ok"))
+    if worst.is_ok:
+        return "True", "AsDeclared", ""
+    status: Truth = "False" if worst.is_ in ("broken", "refused") else "Unknown"
+    return status, worst.reason or "Progressing", worst.because
+
+
+def _doing(plan: Plan) -> str:
+    """One line on what goes on, or what is waited for."""
+    for wanted in ("moving", "unknown", "pending"):
+        for node, standing in plan.standings.items():
+            if standing.is_ == wanted:
+                return f"{node}: {standing.because}{_share(standing.progress)}"
+    return ""
+
+
+def _share(progress: Progress | None) -> str:
+    return f" ({progress.done} of {progress.total} {progress.unit})" if progress and progress.total else ""
