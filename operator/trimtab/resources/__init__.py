@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from trimtab.core.kind import AnyKind
 from trimtab.resources import (
+    api_key,
     artifact,
     ecr_image,
     ecr_repository,
@@ -17,12 +18,17 @@ from trimtab.resources import (
     listener_rule,
     load_balancer,
     log_group,
+    rest_api,
     s3_content,
+    stage,
     target_group,
     training_job,
+    usage_plan,
+    vpc_link,
 )
 
 _MODULES = (
+    api_key,
     artifact,
     ecr_image,
     ecr_repository,
@@ -35,9 +41,13 @@ _MODULES = (
     listener_rule,
     load_balancer,
     log_group,
+    rest_api,
     s3_content,
+    stage,
     target_group,
     training_job,
+    usage_plan,
+    vpc_link,
 )
 
 KINDS: Mapping[str, AnyKind] = MappingProxyType({module.KIND.name: module.KIND for module in _MODULES})

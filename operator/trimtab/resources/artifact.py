@@ -79,7 +79,7 @@ class Observed:
 
 class Artifact:
     name = "trimtab.Artifact"
-    rank = 30
+    rank = 50
     rights: Mapping[Verb, tuple[Right, ...]] = {
         "observe": PREFIX_LIST_RIGHTS + allow("arn:{partition}:s3:::{bucket}/deployments/*", "s3:GetObject"),
         "create": OBJECT_RIGHTS,

@@ -65,7 +65,7 @@ class Observed:
 
 class EcrImage:
     name = "ecr.Image"
-    rank = 45
+    rank = 70
     rights: Mapping[Verb, tuple[Right, ...]] = {
         "observe": allow(_ARN, "ecr:BatchGetImage", "ecr:DescribeRepositories", "ecr:ListTagsForResource"),
         "create": allow("*", "ecr:GetAuthorizationToken")

@@ -50,7 +50,7 @@ class Observed:
 
 class EcrRepository:
     name = "ecr.Repository"
-    rank = 40
+    rank = 60
     rights: Mapping[Verb, tuple[Right, ...]] = {
         "observe": allow("*", "ecr:DescribeRepositories") + allow(_ARN, "ecr:ListTagsForResource"),
         "create": allow(_ARN, "ecr:CreateRepository", "ecr:TagResource", when=WHEN_TAGGED_SO),

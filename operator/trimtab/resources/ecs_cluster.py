@@ -62,7 +62,7 @@ class Observed:
 
 class EcsCluster:
     name = "ecs.Cluster"
-    rank = 50
+    rank = 70
     rights: Mapping[Verb, tuple[Right, ...]] = {
         "observe": allow(_ARN, "ecs:DescribeClusters"),
         "create": allow(_ARN, "ecs:CreateCluster", "ecs:TagResource", when=WHEN_TAGGED_SO),

@@ -46,6 +46,7 @@ from trimtab.resources.shared import (
     grouped,
     known,
     paths,
+    service_linked,
     tag_changes,
     tags_as_read,
     unknown,
@@ -133,10 +134,11 @@ class Observed:
 
 class EcsService:
     name = "ecs.Service"
-    rank = 80
+    rank = 100
     rights: Mapping[Verb, tuple[Right, ...]] = {
         "observe": allow(_ARN, "ecs:DescribeServices"),
-        "create": allow(_ARN, "ecs:CreateService", "ecs:TagResource", when=WHEN_TAGGED_SO),
+        "create": allow(_ARN, "ecs:CreateService", "ecs:TagResource", when=WHEN_TAGGED_SO)
+        + service_linked("ecs.amazonaws.com"),
         "update": allow(_ARN, "ecs:UpdateService", "ecs:TagResource", "ecs:UntagResource", when=WHEN_OURS),
         "delete": allow(_ARN, "ecs:DeleteService", when=WHEN_OURS),
     }

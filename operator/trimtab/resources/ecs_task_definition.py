@@ -87,7 +87,7 @@ class Observed:
 
 class EcsTaskDefinition:
     name = "ecs.TaskDefinition"
-    rank = 70
+    rank = 90
     rights: Mapping[Verb, tuple[Right, ...]] = {
         "observe": allow("*", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"),
         "create": allow(_ARN, "ecs:RegisterTaskDefinition", "ecs:TagResource", when=WHEN_TAGGED_SO)

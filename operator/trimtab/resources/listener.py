@@ -63,7 +63,7 @@ class Observed:
 
 class Listener:
     name = "elbv2.Listener"
-    rank = 60
+    rank = 80
     rights: Mapping[Verb, tuple[Right, ...]] = {
         "observe": allow("*", "elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeTags"),
         "create": allow(_LOAD_BALANCER, "elasticloadbalancing:CreateListener", when=WHEN_OURS)

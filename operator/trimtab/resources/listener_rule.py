@@ -61,7 +61,7 @@ class Observed:
 
 class ListenerRule:
     name = "elbv2.ListenerRule"
-    rank = 85
+    rank = 100
     rights: Mapping[Verb, tuple[Right, ...]] = {
         "observe": allow("*", "elasticloadbalancing:DescribeRules", "elasticloadbalancing:DescribeTags"),
         "create": allow("*", "elasticloadbalancing:DescribeRules")

@@ -26,7 +26,7 @@ from trimtab.core.kind import (
     tag_list,
 )
 from trimtab.resources.balancing import read_tags, retag
-from trimtab.resources.shared import WHEN_OURS, WHEN_TAGGED_SO, allow, paths, unknown, without_empty
+from trimtab.resources.shared import WHEN_OURS, WHEN_TAGGED_SO, allow, paths, service_linked, unknown, without_empty
 
 SUBNETS, SECURITY_GROUPS, SCHEME = "AvailabilityZones.SubnetId", "SecurityGroups", "Scheme"
 _ARN = "arn:{partition}:elasticloadbalancing:{region}:{account}:loadbalancer/app/{name}/*"
@@ -58,12 +58,11 @@ class Observed:
 
 class LoadBalancer:
     name = "elbv2.LoadBalancer"
-    rank = 50
+    rank = 70
     rights: Mapping[Verb, tuple[Right, ...]] = {
         "observe": allow("*", "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTags"),
-        "create": allow(
-            _ARN, "elasticloadbalancing:CreateLoadBalancer", "elasticloadbalancing:AddTags", when=WHEN_TAGGED_SO
-        ),
+        "create": allow(_ARN, "elasticloadbalancing:CreateLoadBalancer", "elasticloadbalancing:AddTags", when=WHEN_TAGGED_SO)
+        + service_linked("elasticloadbalancing.amazonaws.com"),
         "update": allow(
             _ARN,
             "elasticloadbalancing:SetSubnets",

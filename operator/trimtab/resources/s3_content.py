@@ -47,7 +47,7 @@ class Observed:
 
 class S3Content:
     name = "s3.Content"
-    rank = 25
+    rank = 50
     rights: Mapping[Verb, tuple[Right, ...]] = {
         "observe": PREFIX_LIST_RIGHTS,
         "create": OBJECT_RIGHTS,

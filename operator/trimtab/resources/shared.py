@@ -24,6 +24,12 @@ def allow(resource: str, *actions: str, when: Mapping[str, str] | None = None) -
     return tuple(Right(action, resource, dict(when or {})) for action in actions)
 
 
+def service_linked(service: str) -> tuple[Right, ...]:
+    """The right to have AWS make the role that a service acts with, the first time the account uses it."""
+    resource = f"arn:{{partition}}:iam::{{account}}:role/aws-service-role/{service}/*"
+    return (Right("iam:CreateServiceLinkedRole", resource, {"iam:AWSServiceName": service}),)
+
+
 # --- asking ---------------------------------------------------------------------------------------------------------
 
 
@@ -114,10 +120,12 @@ def owned(tags: Mapping[str, str], desired_tags: Mapping[str, str]) -> bool:
     return owner_in(tags) is not None and owner_in(tags) == desired_tags.get(UID)
 
 
-def keep_oldest(items: Iterable[Reply], *, name: str, tags: str, created: str) -> dict[str, tuple[Reply, tuple[Reply, ...]]]:
+def keep_oldest(
+    items: Iterable[Reply], *, id: str, name: str, tags: str, created: str
+) -> dict[str, tuple[Reply, tuple[Reply, ...]]]:
     """Find, by name, the one to keep and its twins, among things whose names AWS lets repeat.
 
-    name, tags, created: the members of an item. Items without our owner tag are somebody else's: a same name is no clash
+    id, name, tags, created: the members of an item. Items without our owner tag are somebody else's: a same name is no clash
     there. The oldest stays; twins have the same name and the same owner.
     """
     found: dict[str, list[Reply]] = {}
@@ -126,7 +134,7 @@ def keep_oldest(items: Iterable[Reply], *, name: str, tags: str, created: str) -
             found.setdefault(item[name], []).append(item)
     kept: dict[str, tuple[Reply, tuple[Reply, ...]]] = {}
     for each, twins in found.items():
-        oldest, *rest = sorted(twins, key=lambda item: (str(item.get(created, "")), str(item)))
+        oldest, *rest = sorted(twins, key=lambda item: (str(item.get(created, "")), item[id]))
         same_owner = tuple(twin for twin in rest if owner_in(twin[tags]) == owner_in(oldest[tags]))
         kept[each] = (oldest, same_owner)
     return kept

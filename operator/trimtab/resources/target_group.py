@@ -64,7 +64,7 @@ class Observed:
 
 class TargetGroup:
     name = "elbv2.TargetGroup"
-    rank = 70
+    rank = 90
     rights: Mapping[Verb, tuple[Right, ...]] = {
         "observe": allow(
             "*",

@@ -167,7 +167,7 @@ class Observed:
 
 class TrainingJob:
     name = "sagemaker.TrainingJob"
-    rank = 35
+    rank = 60
     rights: Mapping[Verb, tuple[Right, ...]] = {
         "observe": allow(_ARN, "sagemaker:DescribeTrainingJob", "sagemaker:ListTags"),
         "create": allow(_ARN, "sagemaker:DescribeTrainingJob")
