@@ -60,6 +60,7 @@ class Ledger:
     generation: int = 0
     spec_digest: str = ""
     document: Mapping[str, Any] = field(default_factory=dict[str, Any])  # the spec of this generation, as declared
+    contents: Mapping[str, Any] = field(default_factory=dict[str, Any])  # digests of its dataset and code
     pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     artifacts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])  # by training key
     verdicts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])

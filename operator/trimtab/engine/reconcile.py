@@ -4,7 +4,7 @@ A pass over an unchanged world writes nothing anywhere: the ledger is saved only
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -251,6 +251,7 @@ def _declared(ledger: Ledger, wanted: Wanted) -> Ledger:
         generation=ledger.generation + 1,
         spec_digest=wanted.spec_digest,
         document=wanted.declared,
+        contents={**asdict(wanted.digests), "channels": dict(wanted.digests.channels)},
     )
 
 

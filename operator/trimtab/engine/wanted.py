@@ -10,6 +10,7 @@ from trimtab.compile.select import selected
 from trimtab.core.canonical import digest_of
 from trimtab.core.errors import UserError
 from trimtab.engine.contents import Content, DigestCache, check_folder, read_folder
+from trimtab.engine.ledger import Ledger
 from trimtab.model.deployment import ModelDeployment
 from trimtab.model.load import Document
 
@@ -139,3 +140,16 @@ def _check_file(document: Document, folder: Path, field_path: str, name: str | N
             fix="name a file inside the code folder",
         )
     ]
+
+
+def wanted_from(ledger: Ledger) -> Wanted:
+    """What was declared last, from the ledger alone."""
+    metadata = {"namespace": ledger.namespace, "name": ledger.name}
+    deployment = ModelDeployment.model_validate(
+        {"apiVersion": "trimtab.dev/v1alpha1", "kind": "ModelDeployment", "metadata": metadata, "spec": ledger.document}
+    )
+    contents = ledger.contents
+    digests = Digests(
+        contents["dataset"], contents["channels"], contents["training"], contents["serving"], contents.get("dockerfile", "")
+    )
+    return Wanted(ledger.namespace, ledger.name, deployment, dict(ledger.document), digests)

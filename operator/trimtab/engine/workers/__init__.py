@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from trimtab.clients.aws import Aws
@@ -20,3 +21,8 @@ class Bench:
     contents: Mapping[str, Content]
     lock: str
     scratch: Path
+
+
+def serving_lock() -> str:
+    """The hash-locked requirements of serving images, as the wheel trimtab-container carries them."""
+    return files("trimtab_container").joinpath("locks/serving.txt").read_text()

@@ -1,0 +1,32 @@
+"""`trimtab apply`: make a document true, and show how it goes."""
+
+import click
+
+from trimtab.cli.output import talk
+
+
+@click.command(name="apply")
+@click.argument("files", nargs=-1, required=True)
+@click.option("--timeout", default="2h", show_default=True, help="Give up waiting after this long; what runs goes on.")
+@click.option("--no-wait", is_flag=True, help="Make one pass and leave: the next apply goes on from there.")
+@click.option("--no-digest-cache", is_flag=True, help="Hash every file again.")
+def command(files: tuple[str, ...], timeout: str, no_wait: bool, no_digest_cache: bool) -> int:
+    """Make FILES true (documents, folders of them, or - for stdin).
+
+    An interrupted apply is continued by the next. Exit codes: 0 converged, 1 an error or stalled, 3 timed out.
+    """
+    from trimtab.cli.context import deployment_in, environment_named, resolved, session
+    from trimtab.cli.progress import Progress, report_end
+    from trimtab.core.quantities import duration_s
+    from trimtab.engine.converge import converge
+
+    document, folder, environments = deployment_in(files)
+    wanted = resolved(document, folder, digests=not no_digest_cache)
+    environment = environment_named(wanted.deployment.spec.environment_ref.name, environments)
+    with session(environment, dict(wanted.contents)) as found, Progress() as progress:
+        end = converge(found.reconciler, wanted, found.clock, progress.tell, 0.0 if no_wait else duration_s(timeout))
+        url = found.endpoint(end.outcome.view) if end.outcome else ""
+    if no_wait and end.how == "timeout":
+        talk("under way; run apply again, or `trimtab wait`, to follow it")
+        return 0
+    return report_end(end, wanted, url)

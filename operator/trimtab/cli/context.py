@@ -1,0 +1,221 @@
+"""Wires a command: finds documents and environment, and builds the engine for it."""
+
+import getpass
+import os
+import socket
+import tempfile
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from trimtab.cli.endpoint import url_of
+from trimtab.clients.aws import Account, Aws
+from trimtab.clients.clock import SystemClock
+from trimtab.core.errors import UserError
+from trimtab.engine.book import BookCaller
+from trimtab.engine.contents import Content, DigestCache
+from trimtab.engine.driver import Driver
+from trimtab.engine.ledger import Ledger, Ledgers
+from trimtab.engine.observe import Observer
+from trimtab.engine.reconcile import Reconciler, View
+from trimtab.engine.transfers import Transfers
+from trimtab.engine.wanted import Wanted, resolve, wanted_from
+from trimtab.engine.workers import Bench, serving_lock
+from trimtab.engine.workers.image import BuildImage
+from trimtab.engine.workers.unpack import Unpack
+from trimtab.engine.workers.upload import Upload
+from trimtab.local.paths import cloud_info, state_folder
+from trimtab.model.deployment import ModelDeployment
+from trimtab.model.environment import Environment
+from trimtab.model.load import Document, load
+from trimtab.model.unbuilt import refuse_unbuilt
+from trimtab.resources import KINDS
+from trimtab_container import bundle
+
+LOCAL = "local"
+
+
+@dataclass(slots=True)
+class Session:
+    """One engine for one environment."""
+
+    environment: Environment
+    aws: Aws
+    reconciler: Reconciler
+    clock: SystemClock
+
+    @property
+    def ledgers(self) -> Ledgers:
+        return self.reconciler.ledgers
+
+    def endpoint(self, view: View | None) -> str:
+        """The public URL, or "" while there is none."""
+        return url_of(view, self.environment) if view else ""
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept."""
+    given = os.environ.get("TRIMTAB_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME")
+    return Path(given) if given else (Path(base) if base else Path.home() / ".cache") / "trimtab"
+
+
+def documents(files: tuple[str, ...]) -> list[tuple[Document, Path]]:
+    """Load files ("-" is stdin) and folders of *.yaml; each document comes with its folder. Raises an ExceptionGroup."""
+    found: list[tuple[Document, Path]] = []
+    mistakes: list[Exception] = []
+    for file in _files(files):
+        try:
+            text = click.get_binary_stream("stdin").read() if file == "-" else Path(file).read_bytes()
+            folder = Path.cwd() if file == "-" else Path(file).resolve().parent
+            found += [(document, folder) for document in load(text, file)]
+        except OSError as error:
+            mistakes.append(
+                UserError(f"{file} cannot be read: {error.strerror}", code="TT2000", fix="name a file that exists")
+            )
+        except ExceptionGroup as group:
+            mistakes += group.exceptions
+    for document, _ in found:
+        mistakes += refuse_unbuilt(document)
+    if mistakes:
+        raise ExceptionGroup(f"{len(mistakes)} mistakes", mistakes)
+    for document, _ in found:
+        for warning in document.warnings:
+            click.echo(f"warning: {warning}", err=True)
+    return found
+
+
+def deployment_in(files: tuple[str, ...]) -> tuple[Document, Path, tuple[Environment, ...]]:
+    """The one ModelDeployment among the files, its folder, and the environments beside it."""
+    loaded = documents(files)
+    deployments = [(document, folder) for document, folder in loaded if isinstance(document.value, ModelDeployment)]
+    environments = tuple(document.value for document, _ in loaded if isinstance(document.value, Environment))
+    if len(deployments) != 1:
+        raise UserError(
+            f"{', '.join(files)} hold {len(deployments)} ModelDeployments; one is applied at a time",
+            code="TT2008",
+            fix="name the file of the one you mean",
+        )
+    return (*deployments[0], environments)
+
+
+def environment_named(name: str, given: tuple[Environment, ...] = ()) -> Environment:
+    """Find an Environment: among those given, the local cloud's, or `environments/<name>.yaml` in the config folder."""
+    for each in given:
+        if each.metadata.name == name:
+            return each
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "trimtab" / "environments" / f"{name}.yaml"
+    file = state_folder() / "environment.yaml" if name == LOCAL else config
+    if not file.exists():
+        fix = "run `trimtab local up`" if name == LOCAL else f"write it to {config}, or name its file with --environment"
+        raise UserError(f"there is no environment {name!r}", code="TT3005", reason="EnvironmentMissing", fix=fix)
+    for document in load(file.read_bytes(), str(file)):
+        if isinstance(document.value, Environment) and document.value.metadata.name == name:
+            return document.value
+    raise UserError(
+        f"{file} holds no Environment named {name!r}", code="TT3005", reason="EnvironmentMissing", fix="correct the file"
+    )
+
+
+@contextmanager
+def session(environment: Environment, contents: dict[str, Content] | None = None) -> Iterator[Session]:
+    """Build the engine; workers stop and temporary files go when it ends."""
+    aws = Aws(_account(environment))
+    clock = SystemClock()
+    with (
+        tempfile.TemporaryDirectory(prefix="trimtab-") as name,
+        ThreadPoolExecutor(8, thread_name_prefix="reads") as threads,
+    ):
+        scratch = Path(name)
+        launcher = _launcher(scratch)
+        bench = Bench(aws, {**(contents or {}), "launcher": launcher}, serving_lock(), scratch)
+        transfers = Transfers({"upload": Upload(bench), "unpack": Unpack(bench), "image": BuildImage(bench)})
+        caller = BookCaller(aws)
+        driver = Driver(caller, transfers, threads)
+        ledgers = Ledgers(Driver(aws, transfers, threads), environment.spec.buckets.state)
+        reconciler = Reconciler(
+            environment=environment,
+            kinds=KINDS,
+            driver=driver,
+            caller=caller,
+            observer=Observer(driver, KINDS, threads),
+            ledgers=ledgers,
+            transfers=transfers,
+            clock=clock,
+            mint=lambda: uuid.uuid4().hex[:20],
+            holder=f"{getpass.getuser()}@{socket.gethostname()}:{os.getpid()}",
+            launcher=launcher.digest,
+        )
+        try:
+            yield Session(environment, aws, reconciler, clock)
+        finally:
+            transfers.stop()
+
+
+def resolved(document: Document, folder: Path, *, digests: bool = True) -> Wanted:
+    """Digest what the document names. digests: use the cache of digests by size and times."""
+    cache = DigestCache(cache_folder() / "digests.json" if digests else None)
+    cache.load()
+    return resolve(document, folder, cache=cache)
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """ "vision/digits" -> (namespace, name); without a slash the namespace is "default"."""
+    namespace, slash, rest = name.partition("/")
+    return (namespace, rest) if slash else ("default", namespace)
+
+
+def ledger_of(found: Session, name: str) -> Ledger:
+    """The ledger of a deployment by "[namespace/]name"; a bare name may stand for the only one of that name."""
+    namespace, plain = split_name(name)
+    stored = found.ledgers.load(namespace, plain).value
+    if stored is not None:
+        return stored
+    ledgers = found.ledgers.all()
+    same = [each for each in ledgers if each.name == name] if "/" not in name else []
+    if len(same) == 1:
+        return same[0]
+    there = ", ".join(f"{each.namespace}/{each.name}" for each in (same or ledgers)) or "none"
+    raise UserError(
+        f"there is no deployment {name!r} in environment {found.environment.metadata.name}; there are: {there}",
+        code="TT3006",
+        reason="NotFound",
+        fix="name one of them as <namespace>/<name>",
+    )
+
+
+def remembered(ledger: Ledger) -> Wanted:
+    """What a deployment last declared, from its ledger alone: enough to look, not to send."""
+    return wanted_from(ledger)
+
+
+def _files(files: tuple[str, ...]) -> Iterator[str]:
+    for file in files:
+        path = Path(file)
+        if file != "-" and path.is_dir():
+            yield from (str(each) for each in sorted((*path.glob("*.yaml"), *path.glob("*.yml"))))
+        else:
+            yield file
+
+
+def _account(environment: Environment) -> Account:
+    region = environment.spec.region
+    if environment.metadata.name == LOCAL:
+        cloud = cloud_info()
+        return Account(region, cloud.endpoint, cloud.access_key_id, cloud.secret_access_key)
+    return Account(region)
+
+
+def _launcher(scratch: Path) -> Content:
+    from trimtab_container.digests import folder_entries, tree_digest
+
+    folder = scratch / "launcher"
+    folder.mkdir()
+    bundle.build(folder / "launcher.pyz")
+    entries = folder_entries(folder)
+    return Content(folder, entries, tree_digest(entries))

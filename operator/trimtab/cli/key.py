@@ -1,0 +1,25 @@
+"""`trimtab key`: the value of a deployment's API key."""
+
+import click
+
+from trimtab.cli.output import talk
+
+
+@click.command(name="key")
+@click.argument("name")
+@click.option("--environment", default="local", show_default=True, help="The environment it is in.")
+def command(name: str, environment: str) -> int:
+    """Print the API key of the deployment NAME, for the header x-api-key.
+
+    AWS made it and keeps it; trimtab stores it nowhere.
+    """
+    from trimtab.cli.context import environment_named, ledger_of, remembered, session
+    from trimtab.cli.endpoint import key_of
+
+    with session(environment_named(environment)) as found:
+        value = key_of(found.reconciler.look(remembered(ledger_of(found, name))), found.aws)
+    if value is None:
+        talk(f"{name} needs no key (auth: none)")
+        return 0
+    click.echo(value)
+    return 0

@@ -1,0 +1,104 @@
+"""`trimtab status`: where a deployment stands, read from the world now."""
+
+import time
+from typing import Any
+
+import click
+
+from trimtab.cli.output import output_option, print_data, print_table
+
+
+@click.command(name="status")
+@click.argument("name", required=False)
+@click.option("--environment", default="local", show_default=True, help="The environment it is in.")
+@click.option("--watch", is_flag=True, help="Print again whenever it changes, until interrupted.")
+@output_option
+def command(name: str | None, environment: str, watch: bool, output: str) -> int:
+    """Show the deployment NAME ([namespace/]name), or list all of the environment."""
+    from trimtab.cli.context import environment_named, ledger_of, session
+
+    with session(environment_named(environment)) as found:
+        if name is None:
+            _list(found, output)
+            return 0
+        shown = None
+        while True:
+            value = describe(found, ledger_of(found, name))
+            if value != shown:
+                _show(value, output)
+            shown = value
+            if not watch:
+                return 0
+            time.sleep(1.0)  # the pace of a person's eye: nothing here can be awaited but the world
+
+
+def describe(found: Any, ledger: Any) -> dict[str, Any]:
+    """The status of a deployment as JSON values; documented in docs/reference/status.md."""
+    from trimtab.cli.context import remembered
+    from trimtab.engine.remember import serving_revision
+    from trimtab.plan.status import conditions, stage_rows
+
+    serving = serving_revision(ledger)
+    head = {
+        "deployment": f"{ledger.namespace}/{ledger.name}",
+        "environment": ledger.environment,
+        "observedGeneration": ledger.generation,
+        "revision": serving.number if serving else None,
+    }
+    if ledger.deleting:
+        return {**head, "deleting": True, "left": [f"{each.kind} {each.identity}" for each in ledger.resources]}
+    view = found.reconciler.look(remembered(ledger))
+    rows = stage_rows(view.graph, view.plan)
+    return {
+        **head,
+        "endpoint": {"url": found.endpoint(view)},
+        "conditions": [
+            {"type": each.type, "status": each.status, "reason": each.reason, "message": each.message}
+            for each in conditions(view.graph, view.plan, view.snapshot, ledger.generation, ())
+        ],
+        "stages": [
+            {"stage": row.stage, "is": row.standing.is_, "node": row.node, "because": row.standing.because} for row in rows
+        ],
+    }
+
+
+def _show(value: dict[str, Any], output: str) -> None:
+    if output != "table":
+        print_data(value, output)
+        return
+    click.echo(f"{value['deployment']} in {value['environment']}, generation {value['observedGeneration']}")
+    if value.get("deleting"):
+        click.echo("being deleted; left:")
+        for each in value["left"]:
+            click.echo(f"  {each}")
+        return
+    if value["revision"]:
+        click.echo(f"revision {value['revision']} serves at {value['endpoint']['url']}")
+    click.echo("")
+    print_table(("STAGE", "IS", "DETAIL"), [(row["stage"], row["is"], _detail(row)) for row in value["stages"]])
+    click.echo("")
+    rows = [(each["type"], each["status"], each["reason"], each["message"]) for each in value["conditions"]]
+    print_table(("CONDITION", "STATUS", "REASON", "MESSAGE"), rows)
+
+
+def _detail(row: dict[str, Any]) -> str:
+    return f"{row['node']}: {row['because']}" if row["node"] else ""
+
+
+def _list(found: Any, output: str) -> None:
+    from trimtab.engine.remember import serving_revision
+
+    rows: list[tuple[str, str, str, str]] = []
+    for ledger in found.ledgers.all():
+        serving = serving_revision(ledger)
+        last = ledger.revisions[-1] if ledger.revisions else None
+        outcome = "Deleting" if ledger.deleting else last.outcome if last else "Progressing"
+        rows.append(
+            (f"{ledger.namespace}/{ledger.name}", str(ledger.generation), str(serving.number) if serving else "-", outcome)
+        )
+    if output == "table":
+        print_table(("DEPLOYMENT", "GENERATION", "SERVING", "LAST OUTCOME"), rows)
+    else:
+        print_data(
+            [dict(zip(("deployment", "generation", "revision", "outcome"), row, strict=True)) for row in rows], output
+        )

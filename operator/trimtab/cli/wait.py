@@ -1,0 +1,42 @@
+"""`trimtab wait`: block until a deployment is ready, without acting on it."""
+
+import click
+
+from trimtab.cli.output import talk
+
+_PAUSE_S = 1.0
+
+
+@click.command(name="wait")
+@click.argument("name")
+@click.option("--environment", default="local", show_default=True, help="The environment it is in.")
+@click.option(
+    "--for", "what", type=click.Choice(["ready", "serving"]), default="ready", show_default=True, help="What to wait for."
+)
+@click.option("--timeout", default="30m", show_default=True, help="Give up after this long.")
+def command(name: str, environment: str, what: str, timeout: str) -> int:
+    """Wait for the deployment NAME. Exit codes: 0 it is so, 1 it is stalled, 3 timed out.
+
+    `wait` only looks: something must be applying the document meanwhile.
+    """
+    from trimtab.cli.context import environment_named, ledger_of, session
+    from trimtab.cli.status import describe
+    from trimtab.core.quantities import duration_s
+
+    with session(environment_named(environment)) as found:
+        deadline = found.clock.monotonic() + duration_s(timeout)
+        while True:
+            value = describe(found, ledger_of(found, name))
+            conditions = {each["type"]: each for each in value.get("conditions", ())}
+            wanted = conditions.get(what.capitalize())
+            if wanted and wanted["status"] == "True":
+                return 0
+            stalled = conditions.get("Stalled")
+            if stalled and stalled["status"] == "True":
+                talk(f"{value['deployment']}: stalled, {stalled['reason']}: {stalled['message']}")
+                return 1
+            if found.clock.monotonic() > deadline:
+                message = wanted["message"] if wanted else "it is being deleted"
+                talk(f"{value['deployment']}: not {what} after {timeout}: {message}")
+                return 3
+            found.clock.wait(found.reconciler.transfers.changed, _PAUSE_S)
