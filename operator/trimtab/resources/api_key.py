@@ -1,7 +1,8 @@
 """The API key that callers of a deployment send. AWS makes its value; it is never read here.
 
 Identity: its name. Create: neither; GetApiKeys gives tags (and no values), so one with our name and an owner tag is ours,
-and of twins with one owner the oldest stays. Cost of observe: 1 GetApiKeys per 500 keys whose names begin as all wanted ones do.
+and of twins with one owner the oldest stays. Cost of observe: 1 GetApiKeys per 500 keys whose names begin as all wanted
+ones do.
 Source: Amazon API Gateway API, CreateApiKey, GetApiKeys (includeValues false).
 """
 

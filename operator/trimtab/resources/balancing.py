@@ -17,7 +17,7 @@ def read_tags(arns: Sequence[str]) -> Steps[Sequence[Mapping[str, str] | Unknown
     again: list[str] = []
     for part, reply in zip(parts, replies, strict=True):
         if not isinstance(reply, Failure):
-            found |= {each["ResourceArn"]: tag_map(each.get("Tags", ())) for each in reply["TagDescriptions"]}
+            found |= {each["ResourceArn"]: tag_map(each.get("Tags", ())) for each in reply.get("TagDescriptions", ())}
         elif len(part) > 1:
             again += part
         else:

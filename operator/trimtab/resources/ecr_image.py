@@ -121,7 +121,7 @@ class EcrImage:
                 arns[name] = reply["repositories"][0]["repositoryArn"]
         tagged = yield from ask(Call("ecr", "ListTagsForResource", {"resourceArn": arn}) for arn in arns.values())
         for name, reply in zip(arns, tagged, strict=True):
-            owners[name] = unknown(reply) if isinstance(reply, Failure) else tag_map(reply["tags"])
+            owners[name] = unknown(reply) if isinstance(reply, Failure) else tag_map(reply.get("tags", ()))
         return [owners[each.repository] for each in observed]
 
     def state(self, desired: Desired, observed: Observed) -> State:

@@ -75,11 +75,13 @@ class EcrRepository:
         except Failure as failure:
             return {name: unknown(failure) for name in wanted}
         names = set(wanted)
-        return {item["repositoryName"]: _seen(item) for item in listed["repositories"] if item["repositoryName"] in names}
+        return {
+            item["repositoryName"]: _seen(item) for item in listed.get("repositories", ()) if item["repositoryName"] in names
+        }
 
     def tags(self, observed: Sequence[Observed]) -> Steps[Sequence[Mapping[str, str] | Unknown]]:
         replies = yield from ask(Call("ecr", "ListTagsForResource", {"resourceArn": each.arn}) for each in observed)
-        return [unknown(reply) if isinstance(reply, Failure) else tag_map(reply["tags"]) for reply in replies]
+        return [unknown(reply) if isinstance(reply, Failure) else tag_map(reply.get("tags", ())) for reply in replies]
 
     def state(self, desired: Desired, observed: Observed) -> State:
         return Settled()

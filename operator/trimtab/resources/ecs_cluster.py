@@ -83,7 +83,7 @@ class EcsCluster:
             if isinstance(reply, Failure):
                 seen |= dict.fromkeys(part, unknown(reply))
                 continue
-            seen |= {item["clusterName"]: _seen(item) for item in reply["clusters"] if item["status"] != "INACTIVE"}
+            seen |= {item["clusterName"]: _seen(item) for item in reply.get("clusters", ()) if item["status"] != "INACTIVE"}
             for failure in reply.get("failures", ()):
                 if failure.get("reason") != "MISSING":
                     name = str(failure.get("arn", "")).rpartition("/")[2]

@@ -349,7 +349,7 @@ def _load_balancers(desired: Desired) -> list[dict[str, Any]]:
 def _services(cluster: str, reply: Reply) -> dict[str, Observed | Unknown]:
     seen: dict[str, Observed | Unknown] = {
         f"{cluster}|{item['serviceName']}": _seen(cluster, item)
-        for item in reply["services"]
+        for item in reply.get("services", ())
         if item["status"] != "INACTIVE"
     }
     for failure in reply.get("failures", ()):

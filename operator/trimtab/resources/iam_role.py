@@ -102,7 +102,7 @@ class IamRole:
         except Failure as failure:
             return {name: unknown(failure) for name in wanted}
         names = set(wanted)
-        return {item["RoleName"]: _seen(item) for item in listed["RoleDetailList"] if item["RoleName"] in names}
+        return {item["RoleName"]: _seen(item) for item in listed.get("RoleDetailList", ()) if item["RoleName"] in names}
 
     def tags(self, observed: Sequence[Observed]) -> Steps[Sequence[Mapping[str, str] | Unknown]]:
         return tags_as_read(observed)

@@ -90,7 +90,7 @@ class Listener:
                 if reply.meaning != "absent":  # no load balancer, no listeners
                     seen |= {f"{arn}|{port}": unknown(reply) for port in ports}
                 continue
-            found = {str(item["Port"]): item for item in reply["Listeners"]}
+            found = {str(item["Port"]): item for item in reply.get("Listeners", ())}
             seen |= {f"{arn}|{port}": _seen(arn, found[port]) for port in ports if port in found}
         return seen
 

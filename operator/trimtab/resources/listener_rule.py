@@ -92,7 +92,9 @@ class ListenerRule:
                 continue
             for host in hosts:
                 rules = [
-                    rule for rule in reply["Rules"] if not rule.get("IsDefault") and host in _values(rule, "host-header")
+                    rule
+                    for rule in reply.get("Rules", ())
+                    if not rule.get("IsDefault") and host in _values(rule, "host-header")
                 ]
                 if rules:
                     seen[f"{arn}|{host}"] = yield from _kept(arn, host, rules)
@@ -114,7 +116,7 @@ class ListenerRule:
     def create(self, desired: Desired) -> Steps[None]:
         listener = {"ListenerArn": known(desired.listener_arn)}
         listed = yield Call("elbv2", "DescribeRules", listener)
-        taken = {rule["Priority"] for rule in listed["Rules"]}
+        taken = {rule["Priority"] for rule in listed.get("Rules", ())}
         arguments = {
             **listener,
             "Priority": free_priority(desired.host, taken),

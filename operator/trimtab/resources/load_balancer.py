@@ -84,7 +84,9 @@ class LoadBalancer:
             return {name: unknown(failure) for name in wanted}
         names = set(wanted)
         return {
-            item["LoadBalancerName"]: _seen(item) for item in listed["LoadBalancers"] if item["LoadBalancerName"] in names
+            item["LoadBalancerName"]: _seen(item)
+            for item in listed.get("LoadBalancers", ())
+            if item["LoadBalancerName"] in names
         }
 
     def tags(self, observed: Sequence[Observed]) -> Steps[Sequence[Mapping[str, str] | Unknown]]:

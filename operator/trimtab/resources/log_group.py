@@ -72,7 +72,7 @@ class LogGroup:
         except Failure as failure:
             return {name: unknown(failure) for name in wanted}
         names = set(wanted)
-        return {item["logGroupName"]: _seen(item) for item in listed["logGroups"] if item["logGroupName"] in names}
+        return {item["logGroupName"]: _seen(item) for item in listed.get("logGroups", ()) if item["logGroupName"] in names}
 
     def tags(self, observed: Sequence[Observed]) -> Steps[Sequence[Mapping[str, str] | Unknown]]:
         replies = yield from ask(Call("logs", "ListTagsForResource", {"resourceArn": each.arn}) for each in observed)

@@ -93,7 +93,7 @@ class TargetGroup:
             listed = yield Call("elbv2", "DescribeTargetGroups", {"PageSize": 400})
         except Failure as failure:
             return {name: unknown(failure) for name in wanted}
-        items = [item for item in listed["TargetGroups"] if item["TargetGroupName"] in set(wanted)]
+        items = [item for item in listed.get("TargetGroups", ()) if item["TargetGroupName"] in set(wanted)]
         replies = yield from ask(
             Call("elbv2", "DescribeTargetGroupAttributes", {"TargetGroupArn": item["TargetGroupArn"]}) for item in items
         )
@@ -168,7 +168,7 @@ def _drain(arn: str, desired: Desired) -> Call:
 
 
 def _seen(item: Reply, attributes: Reply) -> Observed:
-    values = tag_map(attributes["Attributes"])
+    values = tag_map(attributes.get("Attributes", ()))
     health = {name: item.get(name) for name in item if name.startswith(("HealthCheck", "Healthy", "Unhealthy"))}
     return Observed(
         name=item["TargetGroupName"],

@@ -191,7 +191,7 @@ class TrainingJob:
 
     def tags(self, observed: Sequence[Observed]) -> Steps[Sequence[Mapping[str, str] | Unknown]]:
         replies = yield from ask(Call("sagemaker", "ListTags", {"ResourceArn": each.arn}) for each in observed)
-        return [unknown(reply) if isinstance(reply, Failure) else tag_map(reply["Tags"]) for reply in replies]
+        return [unknown(reply) if isinstance(reply, Failure) else tag_map(reply.get("Tags", ())) for reply in replies]
 
     def state(self, desired: Desired, observed: Observed) -> State:
         last = observed.last
