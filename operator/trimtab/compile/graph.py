@@ -24,6 +24,7 @@ def compile_graph(deployment: ModelDeployment, environment: Environment, facts: 
     names = Names(environment.metadata.name, facts.environment_uid, metadata.namespace, metadata.name, facts.uid)
     context = Context(deployment, environment, facts, names, generation_keys(deployment, environment, facts))
     roles, execution, task = role_nodes(context)
+    release = release_of(context, execution, task)
     nodes = (
         *content_nodes(context),
         *training_nodes(context),
@@ -31,8 +32,8 @@ def compile_graph(deployment: ModelDeployment, environment: Environment, facts: 
         *image_nodes(context),
         log_node(context),
         *roles,
-        *ecs_nodes(release_of(context, execution, task)),
-        *gateway_nodes(context),
+        *ecs_nodes(release),
+        *gateway_nodes(context, release.names["host"]),
     )
     return graph_of(nodes, context.keys)
 

@@ -37,7 +37,7 @@ def apply(actions: Sequence[Action], kinds: Mapping[str, AnyKind], driver: Drive
 
 
 def _do(action: Action, kind: AnyKind, driver: Driver) -> None:
-    if action.verb == "create":
+    if action.verb == "create" or (action.verb == "replace" and action.observed is None):
         driver.run(kind.create(action.desired), action.node)
     elif action.verb == "update":
         driver.run(kind.update(action.desired, action.observed, action.differences), action.node)

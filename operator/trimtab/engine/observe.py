@@ -12,7 +12,7 @@ from trimtab.engine.ledger import Resource
 from trimtab.graph.node import Graph, Node
 from trimtab.plan.snapshot import Absent, Found, Seen, Snapshot, Stale
 
-_UNRESOLVED = "(known after"
+UNRESOLVED = "(known after"
 
 
 class Observer:
@@ -65,7 +65,7 @@ class Observer:
         refs = refs_in(node.desired)
         values = {ref: _value(seen[ref.node], ref) for ref in refs if isinstance(seen.get(ref.node), Found)}
         identity = self._kinds[node.kind].identity(resolved(node.desired, values))
-        if _UNRESOLVED not in identity:
+        if UNRESOLVED not in identity:
             return identity
         holders = [ref.node for ref in refs if str(ref) in identity]
         if any(holder in waiting for holder in holders):

@@ -17,7 +17,7 @@ from trimtab.engine.apply import Trouble, apply
 from trimtab.engine.book import Book, BookCaller
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Lease, Ledger, Ledgers, Resource, Shared
-from trimtab.engine.observe import Observer
+from trimtab.engine.observe import UNRESOLVED, Observer
 from trimtab.engine.pins import with_pins
 from trimtab.engine.remember import artifact_record, facts_from, finished
 from trimtab.engine.transfers import Transfers
@@ -145,11 +145,20 @@ class Reconciler:
         return View(graph, snapshot, decided, facts, book.ledger, history)
 
     def _stale(self, graph: Graph, book: Book) -> tuple[Resource, ...]:
-        """What lives through generations, is in the ledger, and whose role the graph no longer has.
+        """What lives through generations, is in the ledger, and is wanted no longer, or under another name.
 
         What has a generation key stays for the history until the deployment goes.
         """
-        return tuple(each for each in book.ledger.resources if not each.key and each.node not in graph.nodes)
+        names = {node.id: self._identity(node) for node in graph}
+        kept = (each for each in book.ledger.resources if not each.key)
+        return tuple(each for each in kept if names.get(each.node, "") not in (each.identity, None))
+
+    def _identity(self, node: Node) -> str | None:
+        """The identity of a node as far as the document alone tells it; None when a parent's value is in it."""
+        if node.known_after:
+            return None
+        identity = self.kinds[node.kind].identity(node.desired)
+        return None if UNRESOLVED in identity else identity
 
     def _needs_tags(self, node: Node, decided: Plan, book: Book) -> bool:
         """Tags without a bulk read are read at adoption, before a write, and when the declared ones changed."""
@@ -266,7 +275,7 @@ def _adopted(node: Node, kinds: Mapping[str, AnyKind], view: View, book: Book) -
     if not view.plan.standings[node.id].is_ok:
         return None
     identity = kinds[node.kind].identity(node.desired)
-    if "(known after" in identity or (node.id, identity) in known:
+    if UNRESOLVED in identity or (node.id, identity) in known:
         return None
     return Resource(node.id, node.kind, identity, node.key or "", tags=_tags_digest(node))
 

@@ -19,7 +19,12 @@ def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any], path: st
 
 def changed_contents(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     """Lines "dataset: other files" for each content whose digest differs."""
-    for name, words in (("dataset", "the dataset"), ("training", "training code"), ("serving", "serving code"), ("dockerfile", "Dockerfile")):
+    for name, words in (
+        ("dataset", "the dataset"),
+        ("training", "training code"),
+        ("serving", "serving code"),
+        ("dockerfile", "Dockerfile"),
+    ):
         if before.get(name) != after.get(name):
             yield f"{words}: {_short(before.get(name))} -> {_short(after.get(name))}"
 

@@ -40,7 +40,7 @@ class Action:
     because: str  # shown in the plan, the event and the log
     differences: tuple[Difference, ...] = ()
     desired: Any = None  # resolved; for create, update, replace
-    observed: Any = None  # for update, replace, delete, and a create that tries again
+    observed: Any = None  # for update, delete, a create that tries again; a replace without it makes the new one first
     identity: str = ""  # what the ledger keeps of it
 
 
@@ -114,7 +114,8 @@ def plan(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds) -> Pl
     for node in graph:
         seen = snapshot.seen[node.id]
         blocker = next((parent for parent in node.parents if not standings[parent].is_ok), None)
-        case = _Case(node, kinds[node.kind], resolved(node.desired, values), snapshot.transfers.get(node.id), blocker)
+        transfer, replaces = snapshot.transfers.get(node.id), _replaced(node, snapshot)
+        case = _Case(node, kinds[node.kind], resolved(node.desired, values), transfer, blocker, replaces)
         standing, action = _decide(case, seen, history)
         standings[node.id] = standing
         actions += [action] if action else []
@@ -160,6 +161,7 @@ class _Case:
     desired: Any  # Refs to parents that are ok are resolved
     transfer: Progress | Broken | None
     blocker: str | None  # the first parent that is not ok
+    replaces: str  # identity of what stands in this role under another name, and goes once all is as declared
 
     @property
     def waits_for(self) -> str | None:
@@ -185,8 +187,18 @@ def _make(case: _Case) -> Decision:
     if case.waits_for:
         return _waiting(case.waits_for), None
     identity = case.kind.identity(case.desired)
+    if case.replaces:
+        because = f"replaces {case.replaces}, which goes afterwards"
+        return Standing("pending", because), Action(
+            "replace", case.node.id, because, desired=case.desired, identity=identity
+        )
     action = Action("create", case.node.id, "it does not exist", desired=case.desired, identity=identity)
     return Standing("pending", "to be created"), action
+
+
+def _replaced(node: Node, snapshot: Snapshot) -> str:
+    there = (each for each in snapshot.stale if each.node == node.id and isinstance(each.seen, Found))
+    return next((each.identity for each in there), "")
 
 
 def _refuse(case: _Case, seen: Found, history: History) -> Decision | None:

@@ -1,0 +1,59 @@
+# Every target installs what it needs into .venv at the top. `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+STAMP := $(VENV)/.installed
+TESTS ?= tests
+KEEP ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test quick lint fix generate bench docs clean lock environments
+
+help:  ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(STAMP): pyproject.toml container/pyproject.toml locks/dev.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r locks/uv.txt
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r locks/dev.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e ./container -e .
+	touch $@
+
+environments: $(STAMP)  ## Make the environments that local jobs and tasks run in (torch: some minutes, once)
+	$(BIN)/python -m trimtab.local.environments
+
+demo: environments  ## From a folder to an answered prediction, edited, gated and deleted (KEEP=1 leaves it up)
+	$(BIN)/python scripts/demo.py $(if $(KEEP),--keep)
+
+test: environments  ## All tests
+	$(BIN)/pytest -q -n 2 --dist loadgroup $(TESTS)
+
+quick: $(STAMP)  ## The tests without real training
+	$(BIN)/pytest -q -n 2 --dist loadgroup -m "not slow" $(TESTS)
+
+lint: $(STAMP)  ## Formatting, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+fix: $(STAMP)  ## Format, and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+generate: $(STAMP)  ## Write what is generated from the code
+	$(BIN)/python scripts/generate.py
+
+bench: environments  ## Counts and ratios of one run, to build/bench.json
+	$(BIN)/python -m tests.bench
+
+docs: generate  ## The documentation is Markdown: generating the reference is all there is to build
+
+lock: $(STAMP)  ## Resolve the locks anew (with hashes, naming no registry)
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		--no-emit-package trimtab-container --extra local --group dev pyproject.toml -o locks/dev.txt
+	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --no-header locks/uv.in -o locks/uv.txt
+
+clean:  ## Remove what was built
+	rm -rf build $(VENV) .pytest_cache .ruff_cache .import_linter_cache

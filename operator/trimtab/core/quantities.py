@@ -1,0 +1,72 @@
+"""Quantities as documents write them: cpu in millicores, memory, durations. Exact, or refused with a ValueError."""
+
+import re
+from fractions import Fraction
+
+_CPU = re.compile(r"(\d+(?:\.\d+)?)(m?)")
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T|)")
+_MEMORY_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+
+# vCPU in ECS units -> memory in MiB that Fargate offers with it. Source: Amazon ECS Developer Guide, task CPU and memory.
+FARGATE: dict[int, tuple[int, ...]] = {
+    256: (512, 1024, 2048),
+    512: tuple(range(1024, 4096 + 1, 1024)),
+    1024: tuple(range(2048, 8192 + 1, 1024)),
+    2048: tuple(range(4096, 16384 + 1, 1024)),
+    4096: tuple(range(8192, 30720 + 1, 1024)),
+    8192: tuple(range(16384, 61440 + 1, 4096)),
+    16384: tuple(range(32768, 122880 + 1, 8192)),
+}
+
+
+def cpu_millicores(text: str | int | float) -> int:
+    """ "500m", 1 or "1.5" in Kubernetes millicores. Raises ValueError."""
+    match = _CPU.fullmatch(str(text))
+    value = Fraction(match[1]) * (1 if match[2] else 1000) if match else Fraction(0)
+    if value <= 0 or value.denominator != 1:
+        raise ValueError(f"{text!r} is no amount of cpu: write millicores (500m) or cores (0.5)")
+    return int(value)
+
+
+def memory_bytes(text: str | int) -> int:
+    """ "1Gi", "512Mi" or a number of bytes. Raises ValueError."""
+    match = _MEMORY.fullmatch(str(text))
+    value = Fraction(match[1]) * _MEMORY_UNITS[match[2]] if match else Fraction(0)
+    if value <= 0 or value.denominator != 1:
+        raise ValueError(f"{text!r} is no amount of memory: write 512Mi or 1Gi")
+    return int(value)
+
+
+def memory_mib(text: str | int) -> int:
+    """Memory in MiB, as ECS counts it. Raises ValueError when it is no whole number of them."""
+    size = memory_bytes(text)
+    if size % 2**20:
+        raise ValueError(f"{text!r} is no whole number of mebibytes: write 512Mi or 1Gi")
+    return size // 2**20
+
+
+def duration_s(text: str | int) -> int:
+    """ "30m", "1h30m", "90s" in seconds. Raises ValueError."""
+    match = _DURATION.fullmatch(str(text))
+    if not match or not any(match.groups()):
+        raise ValueError(f"{text!r} is no duration: write 90s, 30m or 1h30m")
+    days, hours, minutes, seconds = (int(group or 0) for group in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def ecs_units(millicores: int) -> int:
+    """ECS cpu units: millicores x 1.024, exact. Raises ValueError."""
+    units = Fraction(millicores * 1024, 1000)
+    if units.denominator != 1:
+        raise ValueError(f"{millicores}m are {float(units):g} ECS units, which is no whole number")
+    return int(units)
+
+
+def nearest_fargate(units: int, mib: int) -> tuple[tuple[int, int], ...]:
+    """The pair itself when AWS offers it, else the two nearest, as (millicores, MiB)."""
+    pairs = [(cpu, memory) for cpu, memories in FARGATE.items() for memory in memories]
+    if (units, mib) in pairs:
+        return ((units * 1000 // 1024, mib),)
+    ranked = sorted(pairs, key=lambda pair: (abs(pair[0] - units) / 256 + abs(pair[1] - mib) / 512, pair))
+    return tuple((cpu * 1000 // 1024, memory) for cpu, memory in ranked[:2])

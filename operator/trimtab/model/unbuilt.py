@@ -1,0 +1,132 @@
+"""Fields whose part is not built yet are refused, and say so: nothing in a document is ever ignored."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from trimtab.core.errors import UserError
+from trimtab.model.deployment import ModelDeployment
+from trimtab.model.environment import Environment
+from trimtab.model.load import Document
+
+FRAMEWORKS = ("pytorch",)
+
+# (field, whether it asks for what is not built, what is not built)
+_Rule = tuple[str, Callable[[Any], bool], str]
+
+
+def refuse_unbuilt(document: Document) -> list[UserError]:
+    """Every use of what is not built yet, at its place. Defaults are never among them."""
+    rules = _DEPLOYMENT if isinstance(document.value, ModelDeployment) else _ENVIRONMENT
+    return [
+        UserError(
+            f"{what} is not built yet",
+            position=document.positions.of(path),
+            code="TT1100",
+            reason="NotBuiltYet",
+            fix="leave it out for now",
+        )
+        for path, asks, what in rules
+        if asks(document.value.spec)
+    ] + list(_framework(document))
+
+
+def _framework(document: Document) -> Iterator[UserError]:
+    if isinstance(document.value, Environment) or document.value.spec.training is None:
+        return
+    framework = document.value.spec.training.framework
+    if framework and framework.name not in FRAMEWORKS:
+        yield UserError(
+            f"training with {framework.name} is not built yet; there is {', '.join(FRAMEWORKS)}",
+            position=document.positions.of("spec.training.framework.name"),
+            code="TT1100",
+            reason="NotBuiltYet",
+            fix="use pytorch, or training.image with an image of your own",
+        )
+
+
+def warnings_of(document: Document) -> tuple[str, ...]:
+    """What is allowed and should be meant: an endpoint that anybody may call."""
+    if isinstance(document.value, Environment) or document.value.spec.serving.gateway.auth != "none":
+        return document.warnings
+    place = document.positions.of("spec.serving.gateway.auth")
+    return (*document.warnings, f"{place}: auth: none lets anybody who knows the URL call the endpoint")
+
+
+def _remote(source: str) -> bool:
+    return "://" in source or source.startswith("git@")
+
+
+_DEPLOYMENT: tuple[_Rule, ...] = (
+    (
+        "spec.dataset.source",
+        lambda spec: bool(spec.dataset and _remote(spec.dataset.source)),
+        "a dataset that is not a folder",
+    ),
+    ("spec.dataset.pin", lambda spec: bool(spec.dataset and spec.dataset.pin != "copy"), "pin: verify"),
+    ("spec.code.source", lambda spec: bool(spec.code and _remote(spec.code.source)), "code that is not a folder"),
+    ("spec.model", lambda spec: spec.model is not None, "serving a model without training"),
+    (
+        "spec.training.instances.count",
+        lambda spec: bool(spec.training and spec.training.instances.count > 1),
+        "training on several hosts",
+    ),
+    (
+        "spec.training.distribution",
+        lambda spec: bool(spec.training and spec.training.distribution != "none"),
+        "distributed training",
+    ),
+    ("spec.training.spot.enabled", lambda spec: bool(spec.training and spec.training.spot.enabled), "spot training"),
+    ("spec.training.tuning", lambda spec: bool(spec.training and spec.training.tuning), "tuning"),
+    ("spec.image.builder", lambda spec: spec.image.builder not in ("auto", "layers"), "this image builder"),
+    ("spec.image.packaging", lambda spec: spec.image.packaging != "baked", "packaging: fetched"),
+    ("spec.serving.target", lambda spec: spec.serving.target != "ecs", "this target"),
+    ("spec.serving.resources.gpu", lambda spec: spec.serving.resources.gpu > 0, "serving on GPUs"),
+    (
+        "spec.serving.replicas.max",
+        lambda spec: spec.serving.replicas.most > spec.serving.replicas.min,
+        "autoscaling (max above min)",
+    ),
+    ("spec.serving.replicas.target", lambda spec: spec.serving.replicas.target is not None, "autoscaling"),
+    ("spec.serving.rollout.strategy", lambda spec: spec.serving.rollout.strategy != "rolling", "this rollout strategy"),
+    ("spec.serving.rollout.alarms", lambda spec: bool(spec.serving.rollout.alarms), "rollout alarms"),
+    ("spec.serving.rollout.bake", lambda spec: spec.serving.rollout.bake not in ("0s", "0m"), "baking"),
+    ("spec.serving.gateway.auth", lambda spec: spec.serving.gateway.auth in ("iam", "jwt"), "this kind of auth"),
+    (
+        "spec.serving.gateway.cors.allowOrigins",
+        lambda spec: len(spec.serving.gateway.cors.allow_origins) > 1,
+        "more than one origin",
+    ),
+    ("spec.serving.gateway.domain", lambda spec: spec.serving.gateway.domain is not None, "a domain of its own"),
+    (
+        "spec.serving.gateway.keySecret",
+        lambda spec: spec.serving.gateway.key_secret is not None,
+        "copying the key into a secret",
+    ),
+    ("spec.serving.volumes", lambda spec: bool(spec.serving.volumes), "volumes"),
+    ("spec.serving.bindings", lambda spec: bool(spec.serving.bindings), "bindings"),
+    ("spec.monitoring.capture.percent", lambda spec: spec.monitoring.capture.percent > 0, "capture"),
+    ("spec.monitoring.drift.enabled", lambda spec: spec.monitoring.drift.enabled, "watching for drift of the data"),
+    ("spec.monitoring.action", lambda spec: spec.monitoring.action != "alert", "this action"),
+    ("spec.policy.drift", lambda spec: spec.policy.drift != "correct", "this drift policy"),
+    ("spec.policy.deletion", lambda spec: spec.policy.deletion != "delete", "deletion: retain"),
+    ("spec.policy.adoption", lambda spec: spec.policy.adoption != "never", "adoption"),
+    ("spec.policy.ignore", lambda spec: bool(spec.policy.ignore), "ignoring fields"),
+    ("spec.revisionHistoryLimit", lambda spec: spec.revision_history_limit != 10, "another history limit"),
+    ("spec.suspend", lambda spec: spec.suspend, "suspending"),
+)
+
+_ENVIRONMENT: tuple[_Rule, ...] = (
+    ("spec.assumeRoles", lambda spec: bool(spec.assume_roles), "taking a role for a namespace"),
+    ("spec.kmsKey", lambda spec: spec.kms_key is not None, "encryption with a key of one's own"),
+    (
+        "spec.network.loadBalancer.kind",
+        lambda spec: spec.network.load_balancer.kind != "shared",
+        "a load balancer of its own",
+    ),
+    ("spec.gateway.certificate", lambda spec: spec.gateway.certificate is not None, "certificates"),
+    ("spec.gateway.domain", lambda spec: spec.gateway.domain is not None, "domains"),
+    ("spec.kubernetes", lambda spec: spec.kubernetes is not None, "Kubernetes"),
+    ("spec.namespaces", lambda spec: bool(spec.namespaces), "limiting an environment to namespaces"),
+    ("spec.takeOver.prefixes", lambda spec: bool(spec.take_over.prefixes), "takeOver"),
+    ("spec.takeOver.namespaces", lambda spec: bool(spec.take_over.namespaces), "takeOver"),
+)
