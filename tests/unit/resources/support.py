@@ -79,7 +79,11 @@ def transfers_of(steps: Steps[Any]) -> list[Transfer]:
 def _faults(value: Any, shape: Any, *, reply: bool = False) -> list[str]:
     report = ParamValidator().validate(value, shape)
     text = report.generate_report()
-    found = [line for line in text.splitlines() if line and not (reply and line.startswith("Missing required"))]
+    found = [
+        line
+        for line in text.splitlines()
+        if line and not (reply and line.startswith(("Missing required", "Invalid length")))
+    ]
     return found + list(_broken(value, shape, shape.name))
 
 
