@@ -133,6 +133,7 @@ WHOLE = {"digest": "sha256:aa", "bytes": 1, "files": [], "evaluation": None, "me
         pytest.param(
             {"metrics": {"a": "high", "b": 1}}, {"test:b": 1.0}, "evaluation.json: a is no number", id="a word for a number"
         ),
+        pytest.param({"metrics": {"a": True}}, {}, "evaluation.json: a is no number", id="yes for a number"),
         pytest.param(
             {"metrics": {"a": 1}, "dataset": {"channel": "validation"}}, {"validation:a": 1.0}, "", id="another channel"
         ),

@@ -157,6 +157,11 @@ def test_logs_that_never_expire_have_no_retention():
     assert [call.operation for call in calls] == ["DeleteRetentionPolicy"]
 
 
+def test_tags_of_logs_are_asked_for_by_the_arn_without_its_star():
+    item = {name: value for name, value in LOG_GROUP.items() if name != "logGroupArn"}  # as older answers have it
+    assert seen("logs.LogGroup", DescribeLogGroups={"logGroups": [item]}).arn == LOG_GROUP["logGroupArn"]
+
+
 @pytest.mark.parametrize(
     ("code", "state"),
     [
@@ -186,6 +191,17 @@ def test_a_priority_is_the_first_that_is_free_and_goes_round():
 
 def test_priorities_of_many_hosts_seldom_meet():
     assert len({free_priority(f"host-{n}", set()) for n in range(1000)}) > 950
+
+
+def test_a_rule_is_made_in_one_try_and_a_target_group_drains_as_declared_from_the_start():
+    rule = drive(KINDS["elbv2.ListenerRule"].create(SAMPLES["elbv2.ListenerRule"].desired), {"DescribeRules": {"Rules": []}})
+    assert [(call.operation, call.repeat) for call in rule[0]] == [("DescribeRules", "read"), ("CreateRule", "once")]
+    sample = SAMPLES["elbv2.TargetGroup"]
+    calls, _ = drive(KINDS["elbv2.TargetGroup"].create(sample.desired), sample.created)
+    assert calls[1].arguments == {
+        "TargetGroupArn": TARGET_GROUP["TargetGroupArn"],
+        "Attributes": [{"Key": "deregistration_delay.timeout_seconds", "Value": "30"}],
+    }
 
 
 def test_a_priority_that_somebody_took_meanwhile_is_left_to_the_next_pass():
