@@ -173,7 +173,8 @@ def _seen(bucket: str, prefix: str, body: bytes) -> Observed:
 def _read_evaluation(evaluation: Any) -> tuple[dict[str, float], Mapping[str, Any], str]:
     """(values by "<channel>:<metric>", what it was evaluated on, what is wrong with it).
 
-    evaluation: `{"metrics": {"accuracy": 0.97}, "dataset": {"channel": "test"}}`, as the user's code wrote it: any value.
+    evaluation: `{"metrics": {"accuracy": 0.97}, "dataset": {"channel": "test"}}`, or with metrics by channel,
+    `{"metrics": {"test": {"accuracy": 0.97}}}`, as the user's code wrote it: any value.
     """
     if evaluation is None:
         return {}, {}, "the job left no evaluation.json"
@@ -181,11 +182,15 @@ def _read_evaluation(evaluation: Any) -> tuple[dict[str, float], Mapping[str, An
     dataset, metrics = _mapping(body.get("dataset")), _mapping(body.get("metrics"))
     if not metrics:
         return {}, dataset, "evaluation.json holds no metrics"
-    values = _numbers(metrics)
-    odd = sorted(name for name in metrics if name not in values)
-    problem = f"evaluation.json: {', '.join(odd)} is no number" if odd else ""
     channel = dataset.get("channel", "test")
-    return {f"{channel}:{name}": value for name, value in values.items()}, dataset, problem
+    flat: dict[str, Any] = {}
+    for name, value in metrics.items():
+        nested = _mapping(value)
+        flat |= {f"{name}:{inner}": each for inner, each in nested.items()} if nested else {f"{channel}:{name}": value}
+    values = _numbers(flat)
+    odd = sorted(name for name in flat if name not in values)
+    problem = f"evaluation.json: {', '.join(odd)} is no number" if odd else ""
+    return values, dataset, problem
 
 
 def _numbers(value: Any) -> dict[str, float]:
