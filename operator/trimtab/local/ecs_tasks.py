@@ -226,15 +226,10 @@ class Tasks:
     def _wind_up(self, task: Task, now: datetime) -> None:
         ended = all(each.ended for each in task.containers)
         if not ended and not task.killed and self._drained(task):
-            definition = self.book.definitions.get(task.definition.rsplit("/", 1)[1])
-            timeouts = (
-                {each["name"]: each.get("stopTimeout", STOP_TIMEOUT_S) for each in definition.containers}
-                if definition
-                else {}
-            )
             for container in task.containers:
                 if not container.ended:
-                    self.world.executor.stop(container.unit, float(timeouts.get(container.name, STOP_TIMEOUT_S)))
+                    timeout_s = self._described(task, container).get("stopTimeout", STOP_TIMEOUT_S)
+                    self.world.executor.stop(container.unit, float(timeout_s))
             task.killed, task.status = True, "STOPPING"
         if ended:
             task.status, task.stopped, task.executed = "STOPPED", now, task.executed or now
@@ -256,16 +251,20 @@ class Tasks:
                 shutil.rmtree(self.folder(task), ignore_errors=True)
                 self.book.tasks.drop(task.id)
 
+    def _described(self, task: Task, container: Container) -> Document:
+        """A container's definition."""
+        definition = self.book.definitions.get(task.definition.rsplit("/", 1)[1])
+        empty: Document = {}
+        return (
+            next((each for each in definition.containers if each["name"] == container.name), empty) if definition else empty
+        )
+
     # Logs
 
     def _tail(self, task: Task, container: Container, now: datetime, last: bool) -> None:
         tail = self._tails.get(container.unit)
         if tail is None:
-            definition = self.book.definitions.get(task.definition.rsplit("/", 1)[1])
-            described = (
-                next((each for each in definition.containers if each["name"] == container.name), {}) if definition else {}
-            )
-            options = awslogs(described)
+            options = awslogs(self._described(task, container))
             if options is None:
                 return
             stream = f"{options['awslogs-stream-prefix']}/{container.name}/{task.id}"
