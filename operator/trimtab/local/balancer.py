@@ -11,6 +11,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,13 +23,11 @@ from yarl import URL
 from trimtab.local.elbv2_health import ask, watch
 from trimtab.local.elbv2_rules import Asked, Document, matches
 from trimtab.local.elbv2_targets import HealthCheck, Key, Outcome, Pool, Target
+from trimtab.local.http import HOP_BY_HOP, HttpPlane
 
 CONNECT_S = 10.0  # to a target, as an Application Load Balancer allows
 KEEP_ALIVE_S = 4.0  # idle connections to targets; below the 5 s of common servers, so that we are first to close
 CHUNK_BYTES = 64 * 1024
-HOP_BY_HOP = frozenset(
-    ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer")
-) | {"transfer-encoding", "upgrade"}
 REASONS = {502: "Bad Gateway", 503: "Service Temporarily Unavailable", 504: "Gateway Time-out", 404: "Not Found"}
 
 
@@ -75,11 +74,11 @@ class Routes:
 class Balancer:
     """Listeners, pools and health checks on the HTTP plane's loop. Methods may be called from any thread."""
 
-    plane: Any  # trimtab.local.http.HttpPlane
+    plane: HttpPlane
     changed: Callable[[], None]  # called on the loop when a target's state has changed
     tables: dict[tuple[str, int], Routes] = field(default_factory=dict[tuple[str, int], Routes])
     _session: aiohttp.ClientSession | None = None
-    _checks: aiohttp.ClientSession | None = None
+    _watchers: set["Future[None]"] = field(default_factory=set["Future[None]"])
 
     def serve(self, host: str, port: int, routes: Routes) -> None:
         """Listen, or replace what a listener does. Raises OSError when the port is taken by another process."""
@@ -94,15 +93,22 @@ class Balancer:
     def enrol(self, pool: Pool, target: Target) -> None:
         """Add a target to a pool and start to check its health."""
         pool.add(target)
-        self._submit(watch(pool, target, self._ask, self.changed))
+        watcher = self.plane.submit(watch(pool, target, self._ask, self.changed))
+        self._watchers.add(watcher)
+        watcher.add_done_callback(self._watchers.discard)
 
-    def _submit(self, work: Coroutine[Any, Any, None]) -> None:
-        self.plane.submit(work)
+    def stop(self) -> None:
+        """End the health checks and give the connections to targets up. Listeners are the plane's to close."""
+        for watcher in list(self._watchers):
+            watcher.cancel()
+        self.plane.submit(self._end()).result(timeout=5)
+
+    async def _end(self) -> None:
+        if self._session is not None:
+            await self._session.close()
 
     async def _ask(self, target: Target, check: HealthCheck) -> Outcome:
-        if self._checks is None or self._checks.closed:
-            self._checks = _session(force_close=True)
-        return await ask(self._checks, target, check)
+        return await ask(self.plane.session, target, check)
 
     def _application(self, host: str, port: int) -> Callable[[web.Request], Coroutine[Any, Any, web.StreamResponse]]:
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -111,7 +117,9 @@ class Balancer:
                 return failure(503)
             action = choose(routes, request)
             if isinstance(action, Fixed):
-                return web.Response(status=action.status, text=action.body, headers={"Content-Type": action.content_type})
+                return web.Response(
+                    status=action.status, body=action.body.encode(), headers={"Content-Type": action.content_type}
+                )
             if isinstance(action, Redirect):
                 return web.Response(status=action.status, headers={"Location": location(action, request, routes.port)})
             return await self._forward(request, _weighted(action), routes)
@@ -131,7 +139,7 @@ class Balancer:
 
     async def _through(self, request: web.Request, target: Target, routes: Routes) -> web.StreamResponse:
         if self._session is None or self._session.closed:
-            self._session = _session(keepalive_timeout=KEEP_ALIVE_S)
+            self._session = _session()
         url = URL(f"http://{target.id}:{target.port}{request.raw_path}", encoded=True)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=routes.idle_s)
         body = request.content if request.can_read_body else None
@@ -227,18 +235,12 @@ def location(action: Redirect, request: web.Request, port: int) -> str:
     return where + (f"?{asked}" if asked else "")
 
 
-def _session(**options: Any) -> aiohttp.ClientSession:
+def _session() -> aiohttp.ClientSession:
     """A client that adds nothing of its own. Made on the loop."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, **options),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         timeout=aiohttp.ClientTimeout(total=None),
     )
-
-
-async def close_sessions(balancer: Balancer) -> None:
-    for session in (balancer._session, balancer._checks):  # pyright: ignore[reportPrivateUsage]
-        if session is not None:
-            await session.close()

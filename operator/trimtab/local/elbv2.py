@@ -43,6 +43,10 @@ class Elbv2(LoadBalancers, TargetGroups, Listeners):
         self.settle_all()
         return lost
 
+    def close(self) -> None:
+        """Before the HTTP plane stops: end the health checks."""
+        self.balancer.stop()
+
     # For other overlays
 
     def route(self, listener_arn: str) -> tuple[str, int]:

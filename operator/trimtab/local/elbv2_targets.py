@@ -149,8 +149,8 @@ def codes_in(matcher: str) -> frozenset[int]:
     """Status codes of a matcher: "200", "200,202" or "200-299". Raises ValueError for anything else."""
     codes: set[int] = set()
     for part in matcher.split(","):
-        low, _, high = part.partition("-")
-        first, last = int(low), int(high or low)
+        low, dash, high = part.partition("-")
+        first, last = int(low), int(high if dash else low)
         if not 200 <= first <= last <= 499:
             raise ValueError(f"status codes must be in 200 to 499, not {part}")
         codes.update(range(first, last + 1))

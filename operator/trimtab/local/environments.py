@@ -67,7 +67,19 @@ def _make(lock: str, path: Path) -> None:
     # Relocatable: it is moved in place once it is whole.
     _run([*uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(fresh)])
     if lock.strip():
-        _run([*uv, "pip", "install", "--quiet", "--python", str(fresh / "bin" / "python"), "--require-hashes", "-r", str(requirements)])
+        _run(
+            [
+                *uv,
+                "pip",
+                "install",
+                "--quiet",
+                "--python",
+                str(fresh / "bin" / "python"),
+                "--require-hashes",
+                "-r",
+                str(requirements),
+            ]
+        )
     fresh.rename(path)
 
 
@@ -93,7 +105,9 @@ def main() -> None:
     for name, lock in (("serving", serving_lock()), ("training", training_lock())):
         path = environment_path(lock, cache)
         if not path.exists():
-            print(f"making the {name} environment in {path} (once; training brings torch and takes some minutes)", flush=True)
+            print(
+                f"making the {name} environment in {path} (once; training brings torch and takes some minutes)", flush=True
+            )
         environment_for(lock, cache)
 
 

@@ -145,6 +145,7 @@ class World:
     http: Any  # trimtab.local.http.HttpPlane
     wake: Any  # threading.Event-like: set() asks for a tick soon, from any thread
     overlays: dict[str, Any] = field(default_factory=dict[str, Any])
+    invoke_port: int = 0  # of API Gateway's execution
 
     def overlay(self, service: str) -> Any:
         return self.overlays[service]

@@ -1,0 +1,184 @@
+"""The services that moto keeps for us (S3, IAM, STS, EC2 and the like): dispatched in-process, and made durable.
+
+moto is not safe for threads and keeps nothing. So one lock stands round it, and every request that changed something is kept
+and made again after a restart, with the same seed, so that ids and ARNs come out the same. Bodies beyond 64 KiB are files.
+tests/aws/test_gateway.py holds each private name of moto that is used here.
+"""
+
+import hashlib
+import io
+import os
+import threading
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+from xml.etree import ElementTree
+
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from trimtab.local.overlay import ServiceError
+from trimtab.local.protocol import Request, Response
+from trimtab.local.store import SqliteStore
+
+_INLINE = 64 * 1024
+_KEPT_HEADERS = (
+    "authorization",
+    "content-type",
+    "content-encoding",
+    "x-amz-",
+    "if-match",
+    "if-none-match",
+    "range",
+    "cache-control",
+)
+_NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+
+
+class Neighbours:
+    """moto behind one lock, with a memory."""
+
+    def __init__(self, folder: Path, store: SqliteStore, account: str, region: str) -> None:
+        os.environ.update(MOTO_ACCOUNT_ID=account, MOTO_ALLOW_NONEXISTENT_REGION="true", MOTO_DISABLE_GLOBAL_CORS="true")
+        self._lock = threading.RLock()
+        self._store = store
+        self._files = folder / "bodies"
+        self._files.mkdir(mode=0o700, exist_ok=True)
+        self._scope = f"20260101/{region}"
+        self._app, self._random = _moto()
+        self._number = 0
+
+    def replay(self) -> int:
+        """Make every kept request again. Answers how many could not be."""
+        lost = 0
+        with self._lock:
+            _reset()
+            for number, method, uri, headers, body, file in self._store.requests():
+                self._number = number
+                if file and not (self._files / file).exists():
+                    lost += 1
+                    continue
+                data = (self._files / file).read_bytes() if file else body
+                self._random.seed(number)
+                self._dispatch(Request(method, uri, headers, data))
+        return lost
+
+    def handle(self, request: Request, *, reading: bool) -> Response:
+        """Answer a request; one that changed something is durable before it is answered. Raises ServiceError."""
+        with self._lock:
+            if reading:
+                return self._dispatch(request)
+            self._number += 1
+            self._random.seed(self._number)
+            response = self._dispatch(request)
+            if response.status < 400:
+                self._keep(request)
+            return response
+
+    def _keep(self, request: Request) -> None:
+        body, file = request.body, ""
+        if len(body) > _INLINE:
+            file, body = hashlib.sha256(body).hexdigest(), b""
+            path = self._files / file
+            if not path.exists():
+                path.with_suffix(".new").write_bytes(request.body)
+                path.with_suffix(".new").rename(path)
+        headers = {name: value for name, value in request.headers.items() if name.startswith(_KEPT_HEADERS)}
+        self._store.add_request(self._number, request.method, request.uri, headers, body, file)
+
+    def _dispatch(self, request: Request) -> Response:
+        path, _, query = request.uri.partition("?")
+        builder = EnvironBuilder(
+            method=request.method,
+            path=unquote(path),
+            query_string=query,
+            base_url="http://127.0.0.1:4566",
+            headers=[(name, value) for name, value in request.headers.items() if name not in ("host", "content-length")],
+            input_stream=io.BytesIO(request.body),
+            content_length=len(request.body),
+        )
+        environ = builder.get_environ()
+        environ["RAW_URI"] = environ["REQUEST_URI"] = request.uri
+        try:
+            app_iter, status, headers = run_wsgi_app(self._app, environ, buffered=True)
+        except NotImplementedError as error:
+            raise ServiceError("NotImplemented", f"the local cloud has no such operation: {error}", 501) from error
+        except Exception as error:  # moto's own faults must not look like a page
+            raise ServiceError("InternalFailure", f"moto: {type(error).__name__}: {error}", 500) from error
+        body = b"".join(app_iter)
+        code = int(status.split()[0])
+        if code >= 500 and b"<html" in body[:200].lower():
+            raise ServiceError("InternalFailure", "moto could not answer this request", 500)
+        return Response(code, tuple(headers.items()), body)
+
+    # --- S3 from inside ---
+
+    def get(self, bucket: str, key: str) -> bytes:
+        """An object's bytes. Raises KeyError."""
+        response = self.handle(self._s3("GET", f"/{bucket}/{quote(key)}"), reading=True)
+        if response.status != 200:
+            raise KeyError(f"s3://{bucket}/{key}")
+        return response.body
+
+    def fetch(self, bucket: str, key: str, target: Path) -> None:
+        """An object as a file. Raises KeyError."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(self.get(bucket, key))
+
+    def put(self, bucket: str, key: str, source: Path | bytes) -> None:
+        """Write an object. Raises KeyError for a missing bucket."""
+        body = source if isinstance(source, bytes) else source.read_bytes()
+        response = self.handle(self._s3("PUT", f"/{bucket}/{quote(key)}", body), reading=False)
+        if response.status != 200:
+            raise KeyError(f"s3://{bucket}")
+
+    def keys(self, bucket: str, prefix: str) -> list[tuple[str, int]]:
+        """(key, size in bytes) below a prefix, sorted. A missing bucket has none."""
+        found: list[tuple[str, int]] = []
+        token = ""
+        while True:
+            more = f"&continuation-token={quote(token, safe='')}" if token else ""
+            uri = f"/{bucket}?list-type=2&prefix={quote(prefix, safe='')}{more}"
+            response = self.handle(self._s3("GET", uri), reading=True)
+            if response.status != 200:
+                return found
+            tree = ElementTree.fromstring(response.body)  # noqa: S314 - moto's own answer
+            for item in tree.iter(f"{_NAMESPACE}Contents"):
+                found.append((item.findtext(f"{_NAMESPACE}Key", ""), int(item.findtext(f"{_NAMESPACE}Size", "0"))))
+            token = tree.findtext(f"{_NAMESPACE}NextContinuationToken", "")
+            if not token:
+                return sorted(found)
+
+    def _s3(self, method: str, uri: str, body: bytes = b"") -> Request:
+        credential = f"AWS4-HMAC-SHA256 Credential=local/{self._scope}/s3/aws4_request, SignedHeaders=host, Signature=0"
+        return Request(method, uri, {"authorization": credential}, body)
+
+
+def _moto() -> tuple[Any, Any]:
+    """(moto's dispatcher, its generator of ids), with two slow look-ups cached: each request made 175 stat calls."""
+    import moto.backends as backends
+    import moto.core.authorization  # noqa: F401 - loaded before the cache below is put in place
+    from moto.core import utils
+    from moto.moto_api._internal import mock_random
+    from moto.moto_server import werkzeug_app
+
+    backends.list_of_moto_modules = lru_cache(lambda: list(_modules(backends)))  # pyright: ignore
+    utils.method_names_from_class = lru_cache(utils.method_names_from_class)  # pyright: ignore
+
+    def create(service: Any) -> Any:
+        app = werkzeug_app.create_backend_app(service)
+        app.config["PROPAGATE_EXCEPTIONS"] = True
+        return app
+
+    return werkzeug_app.DomainDispatcherApplication(create), mock_random
+
+
+def _modules(backends: Any) -> Any:
+    path = Path(backends.__file__).parent
+    return [each.name for each in path.iterdir() if each.is_dir() and not each.name.startswith("__")]
+
+
+def _reset() -> None:
+    from moto.moto_api._internal.models import moto_api_backend
+
+    moto_api_backend.reset()
