@@ -4,7 +4,6 @@ Images are names of small programs in a folder: "web:1" runs `<folder>/web_1.py`
 """
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -66,7 +65,11 @@ class Processes:
         environment = {"PATH": os.environ["PATH"], "TRIMTAB_BIND_ADDRESS": unit.address, **unit.environment}
         with unit.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, str(program), *unit.command], env=environment, stdout=log, stderr=log, start_new_session=True
+                [sys.executable, str(program), *unit.command],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self.running[unit.id] = (process, datetime.now(UTC))
 
@@ -132,8 +135,10 @@ class MiniCloud:
     def restart(self) -> list[str]:
         """What a crash and a new start are to the overlays: new objects on the same store, executor and addresses."""
         with self.lock:
-            for host, port in list(self.world.overlay("elbv2").balancer.tables):
+            balancing = self.world.overlay("elbv2")
+            for host, port in list(balancing.balancer.tables):
                 self.plane.close(host, port)
+            balancing.close()
             self.world = self.make_world()
             return [line for name in ("elbv2", "ecs") for line in self.world.overlay(name).recover()]
 
@@ -146,7 +151,7 @@ class MiniCloud:
             world.wake.wait(0.1)
             world.wake.clear()
 
-    def call(self, service: str, operation: str, **arguments: Any) -> Any:
+    def call(self, service: str, operation: str, /, **arguments: Any) -> Any:
         context = Context("123456789012", "us-east-1", "arn:aws:iam::123456789012:user/test", "r", datetime.now(UTC))
         with self.lock:
             return getattr(self.world.overlay(service), operation)(arguments, context)
@@ -155,6 +160,7 @@ class MiniCloud:
         self.stopped.set()
         self.world.wake.set()
         self.thread.join()
+        self.world.overlay("elbv2").close()
         self.executor.close()
         self.plane.stop()
 
@@ -167,6 +173,3 @@ def eventually(condition: Callable[[], Any], within_s: float = 15.0) -> Any:
             return value
         time.sleep(0.02)
     raise AssertionError(f"not true within {within_s} s")
-
-
-SIGNALS = signal

@@ -10,7 +10,7 @@ no stickiness.
 import random
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -142,7 +142,8 @@ class Balancer:
             self._session = _session()
         url = URL(f"http://{target.id}:{target.port}{request.raw_path}", encoded=True)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=routes.idle_s)
-        body = request.content if request.can_read_body else None
+        upload = Upload(request)
+        body = upload.parts() if request.can_read_body else None
         try:
             upstream = await self._session.request(
                 request.method, url, headers=onward(request, routes.port), data=body, timeout=timeout, allow_redirects=False
@@ -154,7 +155,26 @@ class Balancer:
         except (aiohttp.ClientError, OSError, ValueError):
             return failure(502)
         async with upstream:
+            upload.answer = upstream
             return await relay(request, upstream)
+
+
+@dataclass(slots=True)
+class Upload:
+    """A request's body on its way to a target."""
+
+    request: web.Request
+    answer: aiohttp.ClientResponse | None = None  # once the target has begun to answer
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        try:
+            async for part in self.request.content.iter_any():
+                yield part
+        except (ConnectionError, aiohttp.ClientError, web.RequestPayloadError):
+            # The client left in mid-upload. A target that answers while it reads would wait for the rest for ever.
+            if self.answer is not None:
+                self.answer.close()
+            raise
 
 
 def choose(routes: Routes, request: web.Request) -> Fixed | Redirect | Forward:
