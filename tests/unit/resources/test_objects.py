@@ -131,9 +131,18 @@ WHOLE = {"digest": "sha256:aa", "bytes": 1, "files": [], "evaluation": None, "me
         pytest.param([1], {}, "evaluation.json holds no metrics", id="a list"),
         pytest.param({"metrics": 3}, {}, "evaluation.json holds no metrics", id="a number for metrics"),
         pytest.param(
-            {"metrics": {"a": "high", "b": 1}}, {"test:b": 1.0}, "evaluation.json: a is no number", id="a word for a number"
+            {"metrics": {"a": "high", "b": 1}},
+            {"test:b": 1.0},
+            "evaluation.json: test:a is no number",
+            id="a word for a number",
         ),
-        pytest.param({"metrics": {"a": True}}, {}, "evaluation.json: a is no number", id="yes for a number"),
+        pytest.param(
+            {"metrics": {"test": {"a": 1}, "validation": {"a": 2, "b": None}}},
+            {"test:a": 1.0, "validation:a": 2.0},
+            "evaluation.json: validation:b is no number",
+            id="metrics by channel",
+        ),
+        pytest.param({"metrics": {"a": True}}, {}, "evaluation.json: test:a is no number", id="yes for a number"),
         pytest.param(
             {"metrics": {"a": 1}, "dataset": {"channel": "validation"}}, {"validation:a": 1.0}, "", id="another channel"
         ),
