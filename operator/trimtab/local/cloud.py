@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.local.http import HttpPlane
+from trimtab.local.images import ImageStore
 from trimtab.local.neighbours import Neighbours
 from trimtab.local.overlay import Clock, Context, Executor, ServiceError, World
 from trimtab.local.protocol import Operation, Request, Response, answer, arguments_of, operation_of, refusal
@@ -106,6 +107,7 @@ class Cloud:
             wake=threading.Event(),
         )
         self.world.invoke_port = settings.invoke_port
+        self.world.images = ImageStore(settings.folder / "registry", self._store)
         self.world.executor = executor(self.world)
         for make in overlays:
             overlay = make(self.world)
@@ -145,6 +147,8 @@ class Cloud:
             check_origin(request.headers, self._hosts)
             if request.path == "/_trimtab/health":
                 return _plain(200, {"status": "ok"})
+            if request.path.startswith("/v2/") and not request.headers.get("authorization", "").startswith("AWS4-"):
+                return self.world.overlay("ecr").registry(request)
             signed = check_signature(
                 request.method, request.uri, request.headers, request.body, self.settings.key, self.world.clock.now()
             )

@@ -146,6 +146,7 @@ class World:
     wake: Any  # threading.Event-like: set() asks for a tick soon, from any thread
     overlays: dict[str, Any] = field(default_factory=dict[str, Any])
     invoke_port: int = 0  # of API Gateway's execution
+    images: Any = None  # trimtab.local.images.ImageStore: what the registry, ECR and the executor share
 
     def overlay(self, service: str) -> Any:
         return self.overlays[service]

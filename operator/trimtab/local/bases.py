@@ -1,0 +1,42 @@
+"""The two images that the local cloud brings: empty, and marked to stand for a Python of this machine.
+
+`trimtab/host-python:3.11` is the base of serving images; `trimtab/pytorch-training:2` trains, and its lock of packages is a label.
+"""
+
+import json
+from datetime import datetime
+
+from trimtab.local.environments import training_lock
+from trimtab.local.images import ImageStore, Repository
+
+BASES = {"trimtab/host-python": "3.11", "trimtab/pytorch-training": "2"}
+_CONFIG, _MANIFEST = "application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.manifest.v1+json"
+
+
+def push_bases(images: ImageStore, now: datetime) -> None:
+    """Put both into the registry; harmless when they are there."""
+    for name, tag in BASES.items():
+        lock = training_lock() if name == "trimtab/pytorch-training" else ""
+        repository = images.repositories.get(name) or Repository(name, now)
+        config = _config(lock)
+        digest = images.add_blob(config)
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": _MANIFEST,
+            "config": {"mediaType": _CONFIG, "digest": digest, "size": len(config)},
+            "layers": [],
+        }
+        data = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
+        images.put_manifest(repository, tag, data, _MANIFEST, now)
+
+
+def _config(lock: str) -> bytes:
+    labels = {"trimtab.dev/base": "host"} | ({"trimtab.dev/requirements": lock} if lock else {})
+    value = {
+        "architecture": "amd64",
+        "os": "linux",
+        "created": "1970-01-01T00:00:00Z",
+        "config": {"Labels": labels, "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]},
+        "rootfs": {"type": "layers", "diff_ids": []},
+    }
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

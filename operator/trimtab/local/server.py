@@ -1,0 +1,150 @@
+"""The process of a local cloud: `python -m trimtab.local.server --state FOLDER --port N --invoke-port N`."""
+
+import argparse
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+from cheroot.wsgi import Server
+
+from trimtab.local.bootstrap import prepare
+from trimtab.local.cloud import Cloud, Settings
+from trimtab.local.environments import cache_folder
+from trimtab.local.executor import ProcessExecutor
+from trimtab.local.overlay import World
+from trimtab.local.overlays import OVERLAYS
+from trimtab.local.paths import ACCOUNT, REGION, CloudInfo, own_folder, write_info
+from trimtab.local.protocol import Request
+from trimtab.local.security import Key
+
+log = logging.getLogger("trimtab.local")
+_TICK_S = 0.1
+_THREADS = 16
+
+
+def main() -> None:
+    """Run until SIGTERM; units run on, for the next process to adopt, unless `--reap`."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--invoke-port", type=int, required=True)
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with_gateway(given.state, given.port, given.invoke_port, stop)
+
+
+def with_gateway(
+    folder: Path, port: int, invoke_port: int, stop: threading.Event, ready: Callable[[Cloud], None] | None = None
+) -> None:
+    """Serve until `stop` is set. `ready` is called once it answers."""
+    own_folder(folder)
+    key = installation_key(folder)
+    gateway = Server(
+        ("127.0.0.1", port),
+        lambda environ, start: _answer(cloud, environ, start),
+        numthreads=_THREADS,
+        request_queue_size=128,
+    )
+    gateway.prepare()  # raises OSError while nothing else has begun
+    port = int(gateway.bind_addr[1])
+    settings = Settings(folder, ACCOUNT, REGION, port, invoke_port, key)
+    cloud = Cloud(settings, executor, OVERLAYS)
+    lost = cloud.recover()
+    for sentence in lost:
+        log.warning("lost: %s", sentence)
+    threads = [
+        threading.Thread(target=gateway.serve, daemon=True),
+        threading.Thread(target=_tick, args=(cloud, stop), daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        session = boto3.Session(aws_access_key_id=key.id, aws_secret_access_key=key.secret, region_name=REGION)
+        prepare(session, settings.endpoint, f"http://127.0.0.1:{invoke_port}", ACCOUNT, folder)
+        (folder / "lost.json").write_text(json.dumps(lost))
+        info = CloudInfo(
+            settings.endpoint,
+            f"http://127.0.0.1:{invoke_port}",
+            key.id,
+            key.secret,
+            REGION,
+            ACCOUNT,
+            os.getpid(),
+            datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        write_info(folder, info)
+        if ready:
+            ready(cloud)
+        stop.wait()
+    finally:
+        stop.set()
+        cloud.world.wake.set()
+        gateway.stop()
+        threads[1].join(timeout=5)
+        cloud.close()
+        (folder / "cloud.json").unlink(missing_ok=True)
+
+
+def executor(world: World) -> ProcessExecutor:
+    """Processes of this machine, over the registry's own content."""
+    return ProcessExecutor(world.folder / "units", world.images, cache_folder())
+
+
+def installation_key(folder: Path) -> Key:
+    """The key of this installation, made once, readable by its owner alone."""
+    file = folder / "key.json"
+    if not file.exists():
+        file.touch(mode=0o600)
+        id = "AKIA" + secrets.token_hex(8).upper()
+        file.write_text(json.dumps({"id": id, "secret": secrets.token_urlsafe(30)}))
+    return Key(**json.loads(file.read_text()))
+
+
+def _tick(cloud: Cloud, stop: threading.Event) -> None:
+    """Let the cloud move ten times a second, and at once when something was written."""
+    while not stop.is_set():
+        cloud.world.wake.wait(_TICK_S)
+        cloud.world.wake.clear()
+        try:
+            cloud.tick()
+        except Exception:  # one controller's fault must not stop the others for ever
+            log.exception("tick failed")
+            stop.wait(1.0)
+
+
+def _answer(cloud: Cloud, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
+    headers |= {
+        name.replace("_", "-").lower(): environ[name] for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(name)
+    }
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    body = (
+        environ["wsgi.input"].read(length)
+        if length
+        else environ["wsgi.input"].read()
+        if "transfer-encoding" in headers
+        else b""
+    )
+    response = cloud.handle(Request(environ["REQUEST_METHOD"], environ["REQUEST_URI"], headers, body))
+    start(f"{response.status} {_REASONS.get(response.status, 'Status')}", list(response.headers))
+    return [response.body]
+
+
+_REASONS = {200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 206: "Partial Content", 304: "Not Modified", 400: "Bad Request",
+            401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict", 412: "Precondition Failed", 500: "Internal Server Error"}  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
