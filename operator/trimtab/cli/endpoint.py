@@ -16,7 +16,7 @@ def url_of(view: Any, environment: Any) -> str:
         return ""
     spec = environment.spec
     template = spec.gateway.invoke_url or "https://{api}.execute-api.{region}.amazonaws.com/{stage}"
-    return template.format(api=api.observed.id, stage=stage.desired.stage, region=spec.region)
+    return template.format(api=api.observed.id, stage=stage.desired.name, region=spec.region)
 
 
 def key_of(view: Any, aws: Any) -> str | None:

@@ -93,7 +93,7 @@ def release_of(context: Context, execution: str | Ref, task: str | Ref) -> Relea
         balancer_security_groups=tuple(network.security_groups.load_balancer),
         balancer_port=network.load_balancer.port,
         min_replicas=serving.replicas.min,
-        max_replicas=serving.replicas.max,
+        max_replicas=serving.replicas.most,
         tags=context.tags(),
         release_tags=context.tags(key or ""),
         shared_tags=context.shared_tags(),

@@ -25,11 +25,7 @@ class Ecr:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.images = (
-            world.executor.images
-            if hasattr(world.executor, "images")
-            else ImageStore(world.folder / "registry", world.store)
-        )
+        self.images: ImageStore = world.images
         kept = world.store.get("ecr.password", "registry")
         self._password: str = kept["value"] if kept else secrets.token_urlsafe(32)
         if kept is None:

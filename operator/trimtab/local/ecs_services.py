@@ -222,10 +222,10 @@ def checked_settings(arguments: Arguments, cluster: Cluster, before: Document | 
     settings = (before or {}) | {key: value for key, value in arguments.items() if key not in OWN}
     previous = (before or {}).get("deploymentConfiguration", DEPLOYMENT_DEFAULTS)
     settings["deploymentConfiguration"] = checked_deployment(previous | arguments.get("deploymentConfiguration", {}))
+    if before is None:
+        return placed(settings, cluster)
     if arguments.get("capacityProviderStrategy"):
         settings.pop("launchType", None)
-    if before is None:
-        settings = placed(settings, cluster)
     return settings
 
 
