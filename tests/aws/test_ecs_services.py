@@ -264,11 +264,14 @@ def test_a_revision_that_cannot_start_is_rolled_back_while_the_old_one_serves(
     failed = [each for each in line.tasks("STOPPED") if each["taskDefinitionArn"] == bad]
     assert len(failed) >= 3
     code = "EssentialContainerExited" if image == "crash:1" else "TaskFailedToStart"
-    assert {each["stopCode"] for each in failed} == {code}
+    # One that was just started when the breaker tripped is stopped by the scheduler.
+    assert [each["stopCode"] for each in failed].count(code) >= 3
+    assert {each["stopCode"] for each in failed} <= {code, "ServiceSchedulerInitiated"}
+    own = next(each for each in failed if each["stopCode"] == code)
     if image == "missing:1":
-        assert "CannotPullContainerError" in failed[0]["stoppedReason"]
+        assert "CannotPullContainerError" in own["stoppedReason"]
     else:
-        assert failed[0]["containers"][0]["exitCode"] == 3
+        assert own["containers"][0]["exitCode"] == 3
         eventually(lambda: any(each[2] == "no model" and line.name in each[1] for each in cloud.lines.written))
     line.update(taskDefinition=line.definition("web:2"))  # the next good one goes straight through
     assert line.stable()["deployments"][0]["failedTasks"] == 0
