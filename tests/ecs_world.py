@@ -126,7 +126,8 @@ class MiniCloud:
         self.folder, self.programs = folder / "state", folder / "programs"
         self.folder.mkdir(mode=0o700)
         self.programs.mkdir()
-        self.executor, self.lines, self._stopped = Processes(self.programs), Lines(), threading.Event()
+        self.executor: Any = Processes(self.programs)
+        self.lines, self._stopped = Lines(), threading.Event()
         self.cloud = self._open()
         self.cloud.recover()  # which empties what an earlier cloud of this process has left in moto
         self._thread = threading.Thread(target=self._tick, daemon=True)

@@ -14,7 +14,7 @@ from trimtab.local.ecs_definitions import Definitions
 from trimtab.local.ecs_records import Cluster, Service, Task, TaskDefinition
 from trimtab.local.ecs_rollouts import Rollouts
 from trimtab.local.ecs_running import Running
-from trimtab.local.overlay import Arguments, Context, Reply, ServiceError
+from trimtab.local.overlay import Arguments, Context, Exited, Reply, ServiceError
 
 KEEP_INACTIVE = timedelta(hours=1)  # how long a deleted service stays describable
 PRUNE_EVERY = timedelta(minutes=1)
@@ -40,7 +40,8 @@ class Ecs(Clusters, Definitions, Running, Rollouts):
         for task in self.book.tasks:
             if task.status == "STOPPED":
                 continue
-            gone = [each for each in task.containers if not each.ended and self.world.executor.state(each.unit) is None]
+            states = [self.world.executor.state(each.unit) for each in task.containers if not each.ended]
+            gone = any(state is None or (isinstance(state, Exited) and state.because) for state in states)
             if gone and task.live:
                 heir = "its service starts another" if task.service else "nothing replaces it"
                 lost.append(f"Task {task.id} ({task.group}) was lost with its process: {heir}.")

@@ -173,7 +173,8 @@ class Tasks:
     def _run(self, task: Task, now: datetime) -> None:
         if dead := next((each for each in task.containers if each.ended and each.essential), None):
             if dead.exit_code == 125 and dead.reason:
-                self.halt(task, "TaskFailedToStart", f"CannotStartContainerError: {dead.reason}", now)
+                said = dead.reason if dead.reason.startswith("Cannot") else f"CannotStartContainerError: {dead.reason}"
+                self.halt(task, "TaskFailedToStart", said, now)
             else:
                 self.halt(task, "EssentialContainerExited", EXITED, now)
             return
