@@ -112,7 +112,12 @@ class Ledgers:
         return self._write(_ledger_key(ledger.namespace, ledger.name), asdict(ledger), etag)
 
     def remove(self, ledger: Ledger) -> None:
-        key = _ledger_key(ledger.namespace, ledger.name)
+        self._delete(_ledger_key(ledger.namespace, ledger.name))
+
+    def remove_shared(self, shared: Shared) -> None:
+        self._delete(f"environments/{shared.environment}.json")
+
+    def _delete(self, key: str) -> None:
         self._driver.make(Call("s3", "DeleteObject", {"Bucket": self._bucket, "Key": key}, repeat="safe"))
 
     def load_shared(self, environment: str) -> Stored:

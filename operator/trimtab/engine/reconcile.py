@@ -12,23 +12,24 @@ from trimtab.compile.facts import Facts
 from trimtab.compile.graph import compile_graph, image_texts
 from trimtab.core.canonical import digest_of
 from trimtab.core.errors import Conflict, UserError
-from trimtab.core.kind import AnyKind, Moving
+from trimtab.core.kind import UID, AnyKind, Unknown
 from trimtab.engine.apply import Trouble, apply
 from trimtab.engine.book import Book, BookCaller
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Lease, Ledger, Ledgers, Resource, Shared
 from trimtab.engine.observe import UNRESOLVED, Observer
 from trimtab.engine.pins import with_pins
-from trimtab.engine.remember import artifact_record, facts_from, finished
+from trimtab.engine.remember import GATE, artifact_record, facts_from, finished
 from trimtab.engine.transfers import Transfers
 from trimtab.engine.wanted import Wanted
 from trimtab.graph.node import Graph, Node
 from trimtab.model.environment import Environment
 from trimtab.plan.forecast import Forecast, forecast
 from trimtab.plan.plan import Action, History, Plan, plan, teardown
-from trimtab.plan.snapshot import Absent, Found, Snapshot
+from trimtab.plan.snapshot import Found, Snapshot
 
 LEASE = timedelta(seconds=60)
+GATE_KIND = GATE.partition("/")[0]
 
 
 class Clock(Protocol):
@@ -223,10 +224,9 @@ class Reconciler:
         return Outcome(None, decided, book.ledger, troubles, wrote=True)
 
     def _close(self, book: Book) -> None:
-        if not book.shared.users and book.shared.resources:
-            book.shared = replace(book.shared, resources=())
-            book.save(self.ledgers)
         self.ledgers.remove(book.ledger)
+        if not book.shared.users:
+            self.ledgers.remove_shared(book.shared)
 
     def _held(self, book: Book, decided: Plan) -> str:
         """Who else is at work on it. A lease is politeness; the compare-and-swap of the ledger is the fence."""
@@ -238,7 +238,8 @@ class Reconciler:
     def _announce(self, book: Book, view: View) -> None:
         """Write down what this wave will make, before it is made: no crash can leave what nobody knows of."""
         lease = Lease(self.holder, _rfc3339(self.clock.now() + LEASE))
-        named = {action.node: action for action in view.plan.writes if action.verb in ("create", "update", "replace")}
+        outside = [action for action in view.plan.writes if _is_outside(view.graph.nodes.get(action.node))]
+        named = {action.node: action for action in outside if action.verb in ("create", "update", "replace")}
         made = [(view.graph.nodes[id], action) for id, action in named.items()]
         own = tuple(_resource(node, action) for node, action in made if not node.shared)
         shared = tuple(_resource(node, action) for node, action in made if node.shared)
@@ -270,7 +271,7 @@ def _resource(node: Node, action: Action) -> Resource:
 
 def _adopted(node: Node, kinds: Mapping[str, AnyKind], view: View, book: Book) -> Resource | None:
     known = {(each.node, each.identity) for each in book.ledger.resources}
-    if node.shared or node.known_after or not isinstance(view.snapshot.seen[node.id], Found):
+    if not _is_outside(node) or node.shared or node.known_after or not isinstance(view.snapshot.seen[node.id], Found):
         return None
     if not view.plan.standings[node.id].is_ok:
         return None
@@ -278,6 +279,11 @@ def _adopted(node: Node, kinds: Mapping[str, AnyKind], view: View, book: Book) -
     if UNRESOLVED in identity or (node.id, identity) in known:
         return None
     return Resource(node.id, node.kind, identity, node.key or "", tags=_tags_digest(node))
+
+
+def _is_outside(node: Node | None) -> bool:
+    """Whether a node is a resource of the world: a verdict lives in the ledger, and goes with it."""
+    return node is not None and node.kind != GATE_KIND
 
 
 def _tags_digest(node: Node) -> str:
@@ -291,7 +297,6 @@ def _condemned(resources: tuple[Resource, ...]) -> tuple[Resource, ...]:
 
 def _ours(snapshot: Snapshot, owners: set[str]) -> Snapshot:
     """Without what carries another owner's tag: it is not ours to delete."""
-    from trimtab.core.kind import UID, Unknown
 
     def is_ours(seen: Any) -> bool:
         if not isinstance(seen, Found) or seen.tags is None or isinstance(seen.tags, Unknown):
@@ -303,6 +308,3 @@ def _ours(snapshot: Snapshot, owners: set[str]) -> Snapshot:
 
 def _rfc3339(at: datetime) -> str:
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-__all__ = ["Absent", "Moving", "Outcome", "Reconciler", "View"]

@@ -1,0 +1,104 @@
+"""`trimtab local`: a simulator of AWS on this machine, for first steps and for tests."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trimtab.cli.output import talk
+
+_STATE = click.option("--state", type=click.Path(path_type=Path), help="State folder; by default that of this user.")
+
+
+@click.group(name="local")
+def command() -> None:
+    """Run the local cloud: AWS's APIs on loopback, with real training jobs, servers and load balancers behind them.
+
+    It is a simulator for first steps and tests, and no security boundary.
+    """
+
+
+@command.command(name="up")
+@_STATE
+@click.option(
+    "--port", type=click.IntRange(1024, 65535), default=4566, show_default=True, help="Of the control plane and registry."
+)
+@click.option(
+    "--invoke-port", type=click.IntRange(1024, 65535), default=4567, show_default=True, help="Of API Gateway's execution."
+)
+def start(state: Path | None, port: int, invoke_port: int) -> int:
+    """Start it in the background. What a killed one left is adopted, and what was lost is said."""
+    from trimtab.local.commands import up
+
+    result = up(_folder(state), port, invoke_port)
+    talk(
+        f"the local cloud {'is up' if result.started else 'was up before'} at {result.info.endpoint} (pid {result.info.pid})"
+    )
+    for sentence in result.lost:
+        talk(f"lost: {sentence}")
+    if result.started:
+        talk(
+            "it simulates AWS on this machine: `trimtab apply` deploys to it; `eval $(trimtab local env)` points AWS tools at it"
+        )
+    return 0
+
+
+@command.command(name="down")
+@_STATE
+@click.option("--purge", is_flag=True, help="Delete its state too.")
+def stop(state: Path | None, purge: bool) -> int:
+    """Stop it and everything it runs."""
+    from trimtab.local.commands import down
+
+    talk("the local cloud is down" if down(_folder(state), purge=purge) else "no local cloud was up")
+    return 0
+
+
+@command.command(name="status")
+@_STATE
+def status(state: Path | None) -> int:
+    """Say whether it is up. Exit code 1 when it is not."""
+    from trimtab.local.commands import is_up
+    from trimtab.local.paths import cloud_info
+
+    folder = _folder(state)
+    if not is_up(folder):
+        talk(f"no local cloud is up in {folder}")
+        return 1
+    info = cloud_info(folder)
+    lines = {"endpoint": info.endpoint, "invoke": info.invoke_endpoint, "account": info.account, "region": info.region}
+    for name, value in (lines | {"since": info.started}).items():
+        click.echo(f"{name:<9}{value}")
+    return 0
+
+
+@command.command(name="env")
+@_STATE
+def variables(state: Path | None) -> int:
+    """Print the variables that point AWS tools at it, for `eval $(trimtab local env)`."""
+    from trimtab.local.commands import environment
+
+    for name, value in environment(_folder(state)).items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+@command.command(name="exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@_STATE
+@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
+def run(state: Path | None, words: tuple[str, ...]) -> int:
+    """Run COMMAND with a throw-away cloud on free ports, then take all of it down. Passes the exit status on."""
+    from trimtab.core.errors import UserError
+    from trimtab.local.commands import execute
+
+    try:
+        return execute(words, state)
+    except FileNotFoundError:
+        raise UserError(f"there is no command {words[0]!r}", code="TT5005", fix="name a program on the PATH") from None
+
+
+def _folder(state: Path | None) -> Any:
+    from trimtab.local.paths import state_folder
+
+    return state.resolve() if state else state_folder()

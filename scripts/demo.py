@@ -1,0 +1,366 @@
+"""The main job, told step by step in the terminal, every figure measured from outside: HTTP, AWS's API, the process table.
+
+Writes build/demo.json. Leaves nothing running, unless --keep is given.
+"""
+
+import argparse
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import numpy as np
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+TOP = Path(__file__).resolve().parent.parent
+BUILD = TOP / "build"
+WORK = BUILD / "demo"
+STATE = WORK / "state"
+DEPLOYMENT = "vision/digits"
+TRIMTAB = str(Path(sys.executable).parent / "trimtab")
+
+
+class Demo:
+    """One telling of the story."""
+
+    def __init__(self) -> None:
+        self.result: dict[str, Any] = {"seconds": {}}
+        self._started = time.monotonic()
+        self._told = 0
+        self.url = self.key = ""
+
+    # --- telling and doing ---
+
+    def step(self, title: str, name: str, work: Callable[[], None]) -> None:
+        self._told += 1
+        print(f"\n\033[1m{self._told}. {title}\033[0m" if sys.stdout.isatty() else f"\n{self._told}. {title}", flush=True)
+        started = time.monotonic()
+        work()
+        self.result["seconds"][name] = round(time.monotonic() - started, 1)
+        print(f"   ({self.result['seconds'][name]} s)", flush=True)
+
+    def say(self, text: str) -> None:
+        print(f"   {text}", flush=True)
+
+    def trimtab(self, *words: str, expect: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess[str]:
+        """Run the program as a person would."""
+        done = subprocess.run([TRIMTAB, *words], cwd=WORK, env=self.variables, capture_output=True, text=True, check=False)
+        if done.returncode not in expect:
+            sys.exit(f"trimtab {' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {**os.environ, "TRIMTAB_LOCAL_STATE": str(STATE)}
+
+    # --- the outside ---
+
+    def aws(self, service: str) -> Any:
+        info = json.loads((STATE / "cloud.json").read_text())
+        session = boto3.Session(info["access_key_id"], info["secret_access_key"], region_name=info["region"])
+        return session.client(service, endpoint_url=info["endpoint"])
+
+    def journal(self) -> list[Mapping[str, Any]]:
+        """Every request that the cloud was sent."""
+        info = json.loads((STATE / "cloud.json").read_text())
+        request = AWSRequest("GET", f"{info['endpoint']}/_trimtab/journal")
+        session = boto3.Session(info["access_key_id"], info["secret_access_key"], region_name=info["region"])
+        SigV4Auth(session.get_credentials(), "trimtab", info["region"]).add_auth(request)
+        return urllib3.request("GET", request.url, headers=dict(request.headers)).json()["entries"]
+
+    def made(self) -> dict[str, int]:
+        """How many of each keyed thing there are: what was trained, built, released."""
+        jobs = self.aws("sagemaker").list_training_jobs(MaxResults=100)["TrainingJobSummaries"]
+        images = self.aws("ecr").list_images(repositoryName=f"trimtab/local/{DEPLOYMENT}")["imageIds"]
+        releases = self.aws("ecs").list_task_definitions(familyPrefix="vision-digits")["taskDefinitionArns"]
+        return {"train": len(jobs), "image": len(images), "release": len(releases)}
+
+    def service(self) -> Mapping[str, Any]:
+        ecs = self.aws("ecs")
+        cluster = ecs.list_clusters()["clusterArns"][0]
+        name = ecs.list_services(cluster=cluster)["serviceArns"]
+        return ecs.describe_services(cluster=cluster, services=name)["services"][0]
+
+    def stages_run(self, before: Mapping[str, int]) -> list[str]:
+        return [stage for stage, count in self.made().items() if count > before[stage]]
+
+    def ask(self, body: bytes, key: str | None = None) -> urllib3.BaseHTTPResponse:
+        headers = {"Content-Type": "application/octet-stream", "x-api-key": self.key if key is None else key}
+        sent = {name: value for name, value in headers.items() if value}
+        return POOL.request("POST", f"{self.url}/invocations", body=body, headers=sent, retries=False, timeout=30)
+
+    def edit(self, before: str, after: str) -> None:
+        document = WORK / "digits" / "deployment.yaml"
+        text = document.read_text()
+        if before not in text:
+            sys.exit(f"{document} no longer holds {before!r}")
+        document.write_text(text.replace(before, after))
+        self.say(f"edited: {before.strip()} -> {after.strip()}")
+
+    def apply(self, expect: tuple[int, ...] = (0,)) -> str:
+        return self.trimtab("apply", "digits/deployment.yaml", expect=expect).stderr
+
+    # --- the steps ---
+
+    def first_apply(self) -> None:
+        self.apply()
+        job = self.aws("sagemaker").list_training_jobs(MaxResults=100)["TrainingJobSummaries"][0]["TrainingJobName"]
+        found = self.aws("sagemaker").describe_training_job(TrainingJobName=job)
+        self.result["trained"] = {
+            "job": job,
+            "epochs": int(found["HyperParameters"]["epochs"]),
+            "seconds": found["TrainingTimeInSeconds"],
+        }
+        history = json.loads(self.trimtab("history", DEPLOYMENT, "-o", "json").stdout)
+        self.result["metrics"] = history[-1]["metrics"]
+        status = json.loads(self.trimtab("status", DEPLOYMENT, "-o", "json").stdout)
+        self.url = self.result["endpoint"] = status["endpoint"]["url"]
+        self.key = self.trimtab("key", DEPLOYMENT).stdout.strip()
+        ecs = self.aws("ecs")
+        service = self.service()
+        tasks = ecs.list_tasks(cluster=service["clusterArn"], serviceName=service["serviceName"])["taskArns"]
+        containers = [
+            task["containers"][0] for task in ecs.describe_tasks(cluster=service["clusterArn"], tasks=tasks)["tasks"]
+        ]
+        self.result["image"] = {"digest": containers[0]["imageDigest"]}
+        model = [
+            item["Size"]
+            for page in self.aws("s3").get_paginator("list_objects_v2").paginate(Bucket="trimtab-local-data")
+            for item in page.get("Contents", ())
+            if f"/artifacts/{job}/" in item["Key"]
+        ]
+        probe = self.ask(IMAGES[0].tobytes())
+        self.result["artifact"] = {"digest": probe.headers["X-Trimtab-Artifact"], "bytes": sum(model)}
+        self.say(f"trained {job}: {self.result['trained']['epochs']} epochs in {self.result['trained']['seconds']} s")
+        self.say(f"the gate saw {self.result['metrics']}")
+        self.say(f"image {self.result['image']['digest'][:19]}…, {len(tasks)} tasks, {self.url}")
+
+    def predict_all(self) -> None:
+        spent, right = list[float](), 0
+        for image, label in zip(IMAGES, LABELS, strict=True):
+            started = time.perf_counter()
+            reply = self.ask(image.tobytes())
+            spent.append((time.perf_counter() - started) * 1000)
+            right += reply.status == 200 and reply.json()["labels"][0] == str(label)
+        spent.sort()
+        without = self.ask(IMAGES[0].tobytes(), key="").status
+        self.result["served"] = {
+            "requests": len(spent),
+            "accuracy": right / len(spent),
+            "p50_ms": round(spent[len(spent) // 2], 2),
+            "p99_ms": round(spent[math.ceil(len(spent) * 0.99) - 1], 2),
+            "through": "apigateway",
+            "without_key_status": without,
+        }
+        self.say(
+            f"{len(spent)} held-out images through API Gateway: {right} right; p50 {self.result['served']['p50_ms']} ms"
+        )
+        self.say(f"without a key: {without}")
+
+    def second_plan(self) -> None:
+        plan = json.loads(self.trimtab("plan", "digits/deployment.yaml", "-o", "json").stdout)
+        before = len([entry for entry in self.journal() if entry["write"]])
+        self.apply()
+        writes = len([entry for entry in self.journal() if entry["write"]]) - before
+        self.result["second_plan"] = {"changes": len(plan["actions"]), "writes": writes}
+        self.say(f"plan: {len(plan['actions'])} changes; a second apply made {writes} writes")
+
+    def serving_edit(self) -> None:
+        before = self.made()
+        self.edit("replicas: {min: 2}", "replicas: {min: 3}")
+        self.apply()
+        ran = self.stages_run(before)
+        self.result["serving_edit"] = {"stages_run": ran, "running": self.service()["runningCount"]}
+        self.say(
+            f"{self.service()['runningCount']} tasks run; trained, built or released again: {', '.join(ran) or 'nothing'}"
+        )
+
+    def model_edit(self) -> None:
+        before, stop = self.made(), threading.Event()
+        counts = {"requests": 0, "failed_requests": 0}
+        answered: set[str] = set()
+
+        def client() -> None:
+            while not stop.is_set():
+                try:
+                    reply = self.ask(IMAGES[counts["requests"] % len(IMAGES)].tobytes())
+                    failed = reply.status != 200
+                    answered.add(reply.headers.get("X-Trimtab-Release", ""))
+                except urllib3.exceptions.HTTPError:
+                    failed = True
+                counts["requests"] += 1
+                counts["failed_requests"] += failed
+                stop.wait(0.02)
+
+        self.edit("learning-rate: 0.001", "learning-rate: 0.0012")
+        thread = threading.Thread(target=client)
+        thread.start()
+        started = time.monotonic()
+        try:
+            self.apply()
+        finally:
+            stop.set()
+            thread.join()
+        ran = self.stages_run(before)
+        self.result["model_edit"] = {"stages_run": ran, **counts, "seconds": round(time.monotonic() - started, 1)}
+        self.say(f"ran again: {', '.join(ran)}; {counts['requests']} requests meanwhile, {counts['failed_requests']} failed")
+        self.say(f"answered by releases {', '.join(sorted(answered))}")
+
+    def gate(self) -> None:
+        before = self.ask(IMAGES[0].tobytes()).headers["X-Trimtab-Release"]
+        self.edit("epochs: 8, learning-rate: 0.0012", "epochs: 1, learning-rate: 0.00001")
+        words = self.apply(expect=(1,))
+        after = self.ask(IMAGES[0].tobytes())
+        unchanged = after.status == 200 and after.headers["X-Trimtab-Release"] == before
+        self.result["gate"] = {"refused": "GateNotMet" in words, "serving_revision_unchanged": unchanged}
+        self.say(next((line.strip() for line in words.splitlines() if "GateNotMet" in line), words))
+        self.say(f"release {before} {'still serves' if unchanged else 'was touched'}")
+
+    def delete(self) -> None:
+        self.trimtab("delete", DEPLOYMENT, "--yes")
+        left = self.leftovers()
+        processes = serving_processes()
+        self.result["delete"] = {"leftovers": len(left), "processes": len(processes)}
+        self.say(f"left: {', '.join(left) or 'nothing'}; processes of jobs or tasks: {len(processes)}")
+
+    def leftovers(self) -> list[str]:
+        """All of ours that a list or describe still shows; INACTIVE clusters and definitions on their way out do not count."""
+        ecs, v1 = self.aws("ecs"), self.aws("apigateway")
+        found = {
+            "role": [each["RoleName"] for each in self.aws("iam").list_roles(PathPrefix="/trimtab/")["Roles"]],
+            "log group": [
+                each["logGroupName"]
+                for each in self.aws("logs").describe_log_groups(logGroupNamePrefix="/trimtab/")["logGroups"]
+            ],
+            "repository": [
+                each["repositoryName"]
+                for each in self.aws("ecr").describe_repositories()["repositories"]
+                if each["repositoryName"].startswith("trimtab/local/")
+            ],
+            "training job": [
+                each["TrainingJobName"] for each in self.aws("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+            ],
+            "cluster": ecs.list_clusters()["clusterArns"],
+            "task definition": [
+                arn
+                for status in ("ACTIVE", "INACTIVE")
+                for arn in ecs.list_task_definitions(status=status)["taskDefinitionArns"]
+            ],
+            "load balancer": [
+                each["LoadBalancerName"] for each in self.aws("elbv2").describe_load_balancers()["LoadBalancers"]
+            ],
+            "target group": [each["TargetGroupName"] for each in self.aws("elbv2").describe_target_groups()["TargetGroups"]],
+            "API": [each["name"] for each in v1.get_rest_apis()["items"]],
+            "key": [each["name"] for each in v1.get_api_keys()["items"]],
+            "usage plan": [each["name"] for each in v1.get_usage_plans()["items"]],
+            "VPC link": [each["Name"] for each in self.aws("apigatewayv2").get_vpc_links()["Items"]],
+            "object": [
+                item["Key"]
+                for bucket in ("trimtab-local-data", "trimtab-local-state")
+                for item in self.aws("s3").list_objects_v2(Bucket=bucket).get("Contents", ())
+            ],
+        }
+        return [f"{kind} {name}" for kind, names in found.items() for name in names]
+
+
+def serving_processes() -> list[str]:
+    """Command lines of processes that a launcher of ours started."""
+    found: list[str] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().replace(b"\0", b" ").decode()
+            folder = os.readlink(path.parent / "cwd")
+        except OSError:
+            continue
+        if "launcher.pyz" in words or f"{STATE}/units" in words or f"{STATE}/units" in folder:
+            found.append(words)
+    return found
+
+
+def prepare() -> None:
+    """A fresh copy of the example, its data, and a fresh state."""
+    subprocess.run([TRIMTAB, "local", "down", "--state", str(STATE), "--purge"], capture_output=True, check=False)
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    example = TOP / "examples" / "digits"
+    subprocess.run(
+        [sys.executable, str(example / "get_data.py"), str(WORK / "digits" / "data")], check=True, capture_output=True
+    )
+    shutil.copytree(example / "model", WORK / "digits" / "model", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(example / "deployment.yaml", WORK / "digits")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave the cloud up and the model served")
+    keep = parser.parse_args().keep
+    demo = Demo()
+    started = time.monotonic()
+    ok = False
+    try:
+        demo.step("A local cloud comes up: AWS's APIs on loopback", "up", lambda: bring_up(demo))
+        demo.step("One document becomes a trained, gated, packaged, served model", "apply", demo.first_apply)
+        demo.step("All held-out images are predicted through API Gateway", "predict", demo.predict_all)
+        demo.step("A second plan finds nothing to do", "second_plan", demo.second_plan)
+        demo.step("One more replica: nothing above it runs", "serving_edit", demo.serving_edit)
+        demo.step("Another learning rate: it retrains and rolls while a client asks on", "model_edit", demo.model_edit)
+        demo.step("A model that fails the gate is refused; the old one serves", "gate", demo.gate)
+        if keep:
+            demo.say(
+                f"kept: export TRIMTAB_LOCAL_STATE={STATE}; trimtab status {DEPLOYMENT}; trimtab delete {DEPLOYMENT}; trimtab local down"
+            )
+        else:
+            demo.step("Delete: nothing is left", "delete", demo.delete)
+        entries = demo.journal()
+        writes = sum(entry["write"] for entry in entries)
+        demo.result["journal"] = {"reads": len(entries) - writes, "writes": writes}
+        ok = True
+    finally:
+        if not keep or not ok:
+            subprocess.run([TRIMTAB, "local", "down", "--state", str(STATE)], check=False, capture_output=True)
+    demo.result["seconds"]["total"] = round(time.monotonic() - started, 1)
+    BUILD.mkdir(exist_ok=True)
+    (BUILD / "demo.json").write_text(json.dumps(demo.result, indent=2) + "\n")
+    wrong = list(failures(demo.result, keep))
+    for each in wrong:
+        print(f"NOT AS PROMISED: {each}")
+    print(f"\n{demo.result['seconds']['total']} s in all; figures in build/demo.json")
+    sys.exit(1 if wrong else 0)
+
+
+def bring_up(demo: Demo) -> None:
+    demo.say(demo.trimtab("local", "up", "--state", str(STATE)).stderr.splitlines()[0])
+
+
+def failures(result: Mapping[str, Any], keep: bool) -> list[str]:
+    """What the story promised and did not hold."""
+    served, model, gate = result["served"], result["model_edit"], result["gate"]
+    checks = {
+        "accuracy of at least 0.965": served["accuracy"] >= 0.965,
+        "403 without a key": served["without_key_status"] == 403,
+        "a second plan without changes or writes": result["second_plan"] == {"changes": 0, "writes": 0},
+        "a replica edit that runs nothing above": result["serving_edit"]["stages_run"] == [],
+        "a model edit that retrains, rebuilds and releases": model["stages_run"] == ["train", "image", "release"],
+        "200 requests without a failure": model["requests"] >= 200 and model["failed_requests"] == 0,
+        "a gate that holds": gate == {"refused": True, "serving_revision_unchanged": True},
+        "a delete that leaves nothing": keep or result["delete"] == {"leftovers": 0, "processes": 0},
+    }
+    return [what for what, held in checks.items() if not held]
+
+
+if __name__ == "__main__":
+    prepare()
+    IMAGES = np.load(WORK / "digits" / "data" / "test" / "images.npy", allow_pickle=False)
+    LABELS = np.load(WORK / "digits" / "data" / "test" / "labels.npy", allow_pickle=False)
+    POOL = urllib3.PoolManager(maxsize=4)
+    main()
