@@ -330,11 +330,11 @@ def test_a_gateway_with_its_key(lives: Lives, network: dict[str, Any], cloud: An
     _, balancer = lives.make("elbv2.LoadBalancer", subnets=network["subnets"], security_groups=network["groups"])
     _, listener = lives.make("elbv2.Listener", load_balancer_arn=balancer.arn)
     _, link = lives.settle("apigatewayv2.VpcLink", subnets=network["subnets"], security_groups=network["groups"])
-    api, live_api = lives.live("apigateway.RestApi", body=BODY, vpc_link_id=link.id, listener_arn=listener.arn)
-    stage, _ = lives.live("apigateway.Stage", api_id=live_api.id, body_digest=live_api.digest)
-    _, key = lives.live("apigateway.ApiKey")
+    api, live_api = lives.settle("apigateway.RestApi", body=BODY, vpc_link_id=link.id, listener_arn=listener.arn)
+    stage, _ = lives.settle("apigateway.Stage", api_id=live_api.id, body_digest=live_api.digest)
+    _, key = lives.settle("apigateway.ApiKey")
     stages = (usage_plan.ApiStage(live_api.id, "live"),)
-    plan, _ = lives.live("apigateway.UsagePlan", stages=stages, key_ids=(key.id,))
+    plan, _ = lives.settle("apigateway.UsagePlan", stages=stages, key_ids=(key.id,))
 
     other = replace(api, body=BODY.replace("29000", "5000"))
     assert lives.repair("apigateway.RestApi", other) == ["body"]
@@ -351,6 +351,13 @@ def test_a_gateway_with_its_key(lives: Lives, network: dict[str, Any], cloud: An
 @pytest.mark.xfail(strict=False, reason="the gateway matches no path variable with a hyphen: /v2/tags/{resource-arn}")
 def test_a_vpc_link_is_retagged(lives: Lives, network: dict[str, Any]):
     lives.live("apigatewayv2.VpcLink", subnets=network["subnets"], security_groups=network["groups"])
+
+
+@pytest.mark.xfail(strict=False, reason="the gateway sends a body with 204, which spoils the connection for the next call")
+def test_a_key_is_retagged_many_times(lives: Lives):
+    desired, observed = lives.settle("apigateway.ApiKey")
+    for _ in range(30):
+        lives.retag("apigateway.ApiKey", desired, observed)
 
 
 def test_twins_of_an_api_are_found_and_removed(lives: Lives, cloud: Any):
