@@ -82,7 +82,7 @@ class Demo:
         """How many of each keyed thing there are: what was trained, built, released."""
         jobs = self.aws("sagemaker").list_training_jobs(MaxResults=100)["TrainingJobSummaries"]
         images = self.aws("ecr").list_images(repositoryName=f"trimtab/local/{DEPLOYMENT}")["imageIds"]
-        releases = self.aws("ecs").list_task_definitions(familyPrefix="vision-digits")["taskDefinitionArns"]
+        releases = self.aws("ecs").list_task_definitions()["taskDefinitionArns"]
         return {"train": len(jobs), "image": len(images), "release": len(releases)}
 
     def service(self) -> Mapping[str, Any]:

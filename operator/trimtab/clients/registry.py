@@ -31,7 +31,9 @@ class Registry:
         scheme = "http" if host.startswith(("127.", "localhost", "[::1]")) else "https"
         self._base = f"{scheme}://{host}/v2/"
         self._token = token
-        self._pool = urllib3.PoolManager(retries=urllib3.Retry(3, redirect=5, status=0), timeout=urllib3.Timeout(10, 120))
+        # A chunk is not sent again blindly: the registry would have to guess where it belongs. All else may be.
+        retries = urllib3.Retry(3, redirect=5, status=0, allowed_methods={"GET", "HEAD", "POST", "PUT"}, backoff_factor=0.1)
+        self._pool = urllib3.PoolManager(retries=retries, timeout=urllib3.Timeout(10, 120))
         self._authorization = ""
 
     def manifest(self, repository: str, reference: str) -> tuple[dict[str, Any], str]:

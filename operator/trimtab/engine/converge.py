@@ -17,6 +17,7 @@ Tell: TypeAlias = Callable[[Outcome], None]
 
 _SOONEST_S = 0.2
 _GROWTH = 1.5
+_LATEST_S = 2.0  # a person watches: one deployment is looked at more often than a sweep would
 _CONFLICTS = 5  # in a row: somebody else really is at work on it
 
 
@@ -54,7 +55,7 @@ def converge(reconciler: Reconciler, wanted: Wanted, clock: SystemClock, tell: T
         pause = (
             _SOONEST_S
             if outcome.plan.writes and not outcome.troubles
-            else min(pause * _GROWTH, outcome.plan.look_again_s or 5.0)
+            else min(pause * _GROWTH, outcome.plan.look_again_s or _LATEST_S, _LATEST_S)
         )
         if not outcome.plan.writes or outcome.troubles:
             clock.wait(reconciler.transfers.changed, min(pause, max(0.0, deadline - clock.monotonic())))

@@ -58,7 +58,7 @@ class Transfers:
 
         ended: Broken | None = None
         try:
-            self._workers[transfer.work](transfer.arguments, report)
+            self._patiently(transfer, report)
         except Cancelled:
             pass
         except UserError as error:
@@ -76,6 +76,17 @@ class Transfers:
             else:
                 self._seen.pop(node, None)
         self.changed.set()
+
+    def _patiently(self, transfer: Transfer, report: Report) -> None:
+        """Do the work; what passes by itself is tried again, with what the last try left."""
+        for pause_s in (0.2, 1.0, 5.0, 15.0, None):
+            try:
+                return self._workers[transfer.work](transfer.arguments, report)
+            except Failure as failure:
+                if failure.meaning not in ("transient", "throttled") or pause_s is None:
+                    raise
+                report(Progress(0, 0, "bytes", f"again in {pause_s:g} s: {failure.reason}"))
+                self._stopping.wait(pause_s)
 
 
 _REASONS = {"denied": "AccessDenied", "throttled": "Unreachable", "transient": "Unreachable", "quota": "QuotaExceeded"}

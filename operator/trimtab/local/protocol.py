@@ -23,7 +23,7 @@ from werkzeug.datastructures import Headers, MultiDict
 from trimtab.local.overlay import ServiceError
 
 _READS = re.compile(r"(Get|List|Describe|Head|Lookup|Search|BatchGet|BatchCheck|Filter|Query|Scan|Select|Test|Simulate)\w*")
-_VARIABLE = re.compile(r"\{(\w+)(\+?)\}")
+_VARIABLE = re.compile(r"\{([\w-]+)(\+?)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,31 +96,33 @@ def operation_of(request: Request, signing_name: str) -> Operation:
 
 def _rest_operation(model: ServiceModel, service: str, request: Request) -> Operation:
     names = {name for name, _ in request.query}
-    for method, pattern, wanted, operation in _routes(service):
+    for method, pattern, names_in, wanted, operation in _routes(service):
         match = pattern.fullmatch(request.path) if method == request.method else None
         if match and wanted <= names:
-            return Operation(service, operation, {name: unquote(value) for name, value in match.groupdict().items()})
+            return Operation(
+                service, operation, {name: unquote(value) for name, value in zip(names_in, match.groups(), strict=True)}
+            )
     return Operation(service, "", {})
 
 
 @cache
-def _routes(service: str) -> list[tuple[str, re.Pattern[str], frozenset[str], str]]:
-    """(method, path, query names, operation), the most particular first."""
+def _routes(service: str) -> list[tuple[str, re.Pattern[str], tuple[str, ...], frozenset[str], str]]:
+    """(method, path, names of its variables, query names, operation), the most particular first."""
     model = get_service_model(service)
-    routes: list[tuple[tuple[int, int, int], str, re.Pattern[str], frozenset[str], str]] = []
+    ranked: list[tuple[tuple[int, int, int], tuple[str, re.Pattern[str], tuple[str, ...], frozenset[str], str]]] = []
     for name in model.operation_names:
         http = model.operation_model(name).http
         path, _, query = http["requestUri"].partition("?")
-        expression, place = "", 0
+        expression, place, names = "", 0, list[str]()
         for match in _VARIABLE.finditer(path):
-            expression += re.escape(path[place : match.start()]) + f"(?P<{match[1]}>{'.+' if match[2] else '[^/]+'})"
+            expression += re.escape(path[place : match.start()]) + ("(.+)" if match[2] else "([^/]+)")
             place = match.end()
+            names.append(match[1])
         expression += re.escape(path[place:])
         fixed = frozenset(part.partition("=")[0] for part in query.split("&") if part)
-        rank = (len(_VARIABLE.findall(path)), -len(path), -len(fixed))
-        routes.append((rank, http["method"], re.compile(f"{expression}/?"), fixed, name))
-    routes.sort(key=lambda route: route[0])
-    return [(method, pattern, fixed, name) for _, method, pattern, fixed, name in routes]
+        route = (http["method"], re.compile(f"{expression}/?"), tuple(names), fixed, name)
+        ranked.append(((len(names), -len(path), -len(fixed)), route))
+    return [route for _, route in sorted(ranked, key=lambda each: each[0])]
 
 
 def arguments_of(request: Request, operation: Operation) -> dict[str, Any]:
@@ -247,5 +249,7 @@ def _xml_error(protocol: str, operation: Operation | None, error: ServiceError, 
 
 
 def _response(status: int, headers: Mapping[str, str], body: bytes, request_id: str) -> Response:
+    if status in (204, 304):  # neither has a body; one that is sent all the same breaks the connection
+        return Response(status, (("x-amzn-RequestId", request_id),), b"")
     kept = {name: value for name, value in headers.items() if name.lower() != "content-length"}
     return Response(status, (*kept.items(), ("x-amzn-RequestId", request_id), ("Content-Length", str(len(body)))), body)

@@ -230,9 +230,13 @@ def _repair(case: _Case, seen: Found) -> Decision | None:
 
 
 def _state(case: _Case, seen: Found) -> Decision:
-    state = case.kind.state(case.desired, seen.observed)
     if isinstance(case.transfer, Progress):
         return _at_work(case.transfer), None
+    if isinstance(case.transfer, Broken):
+        return Standing("broken", case.transfer.because, case.transfer.reason), None
+    if case.waits_for and refs_in(case.desired):
+        return _waiting(case.waits_for), None  # a state is judged against what is declared, and that is not known yet
+    state = case.kind.state(case.desired, seen.observed)
     if isinstance(state, Moving):
         return Standing("moving", state.because, progress=state.progress, look_again_s=state.look_again_s), None
     if isinstance(state, Broken) and not (state.again and case.waits_for is None):

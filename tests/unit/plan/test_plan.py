@@ -248,3 +248,17 @@ def test_a_forecast_shows_the_child_that_will_be_repointed():
 def test_a_forecast_of_what_is_as_declared_is_empty():
     graph = graph_of([box("a")], {})
     assert forecast(graph, look(graph, {"test.Box/a": Found(SeenBox("a"), OURS)}), HISTORY, KINDS).actions == ()
+
+
+def test_a_state_is_not_judged_while_what_is_declared_is_unknown():
+    seen = {"test.Box/child": Found(SeenBox("child", holds="i-0", state=Moving("not the declared one")), OURS)}
+    decided = plan(PAIR, look(PAIR, seen), HISTORY, KINDS)
+    assert decided.standings["test.Box/child"].is_ == "pending"
+
+
+def test_long_work_that_failed_is_not_begun_again_by_itself():
+    graph = graph_of([box("a")], {})
+    seen = {"test.Box/a": Found(SeenBox("a", state=Broken("Incomplete", "half", again=True)), OURS)}
+    decided = plan(graph, look(graph, seen, transfers={"test.Box/a": Broken("AccessDenied", "no")}), HISTORY, KINDS)
+    assert decided.standings["test.Box/a"].reason == "AccessDenied"
+    assert decided.actions == ()
