@@ -1,23 +1,23 @@
 """Runs units as processes of this machine, without a container engine and without root. Not a security boundary.
 
-An image's application layers are unpacked as they are; the packages of its lock come from a cached virtual environment. Where
-the kernel allows it each unit gets a mount namespace whose /opt is the image's; elsewhere the same files lie in a folder and
-SAGEMAKER_BASE_DIR points there. A supervisor process per unit keeps the exit code, so that a unit survives the gateway.
+An image's application layers are unpacked as they are; the packages of its lock come from a cached virtual environment.
+Where the kernel allows it each unit gets a mount namespace whose /opt is the image's; elsewhere the same files lie in a
+folder, words that name /opt/ml, /opt/trimtab or /opt/program are rewritten to it, and SAGEMAKER_BASE_DIR points there.
+A supervisor process per unit keeps the exit code and sees to the stopping, so that a unit survives the gateway's death: the
+next executor on the same folder adopts it, and begins again what had not begun to run.
 """
 
-import json
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -28,9 +28,14 @@ from trimtab.local import supervisor
 from trimtab.local.environments import EnvironmentFailed, environment_for
 from trimtab.local.images import ImageStore
 from trimtab.local.overlay import Exited, Preparing, Running, Unit, UnitState
+from trimtab.local.supervisor import CANNOT_START, KILLED, read, ticks, write
+from trimtab.local.unit_spec import spec_of
+from trimtab.local.unpacking import Unusable, layout_of, unpack
+from trimtab_container.contract import usable_cpus
 
-_LABELS = ("trimtab.dev/base", "trimtab.dev/requirements")
-CANNOT_START = 125
+_MARK = "TRIMTAB_UNIT"  # in a unit's environment: finds what is left of it when its supervisor was killed
+_KILLED_FIRST = "its supervisor was killed, and the unit with it"
+_STOPPED_FIRST = "it was stopped before it ran"
 
 
 @lru_cache(maxsize=1)
@@ -42,40 +47,28 @@ def namespaces_work() -> tuple[bool, str]:
         return False, "this machine has no /opt to stand in for the image's"
     probe = (
         "import sys, tempfile; sys.path.insert(0, sys.argv[1]); import supervisor; "
-        "supervisor.isolate(tempfile.mkdtemp(), {})"
+        "supervisor.isolate(tempfile.gettempdir(), [])"
     )
     folder = str(Path(supervisor.__file__).parent)
     done = subprocess.run([sys.executable, "-I", "-c", probe, folder], capture_output=True, text=True, check=False)
     return done.returncode == 0, "" if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What an image says of itself."""
-
-    layers: tuple[str, ...]  # digests
-    lock: str
-    entrypoint: tuple[str, ...]
-    environment: Mapping[str, str]
-
-
-class Unusable(Exception):
-    """An image or unit that cannot be run here."""
-
-
 class ProcessExecutor:
-    """Units in folders below `folder`; what they unpack and install lies in `cache`."""
+    """Units in folders below `folder`; what they unpack and install lies in `cache`.
+
+    namespaces: False runs units without them, as on a machine that has none; None asks the machine.
+    """
 
     def __init__(self, folder: Path, images: ImageStore, cache: Path, *, namespaces: bool | None = None) -> None:
-        self._folder, self._images, self._cache = folder, images, cache
+        self._folder, self._images, self._cache = folder.absolute(), images, cache.absolute()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._namespaces = namespaces_work()[0] if namespaces is None else namespaces
-        self._pool = ThreadPoolExecutor(4, thread_name_prefix="unit")
         self._lock = threading.Lock()
-        self._preparing: dict[str, str] = {}
-        self._failed: dict[str, Exited] = {}
+        self._preparing: dict[str, str] = {}  # id -> what is being done
+        self._supervisors: dict[str, subprocess.Popen[bytes]] = {}  # those that we started
         self._ended: dict[str, Exited] = {}
-        self._stopping: set[str] = set()
+        self._adopt()
 
     # --- the interface ---
 
@@ -85,60 +78,62 @@ class ProcessExecutor:
         with self._lock:
             if unit.id in self._preparing or (place / "unit.json").exists():
                 return
-            self._preparing[unit.id] = "pulling the image"
+            self._preparing[unit.id] = "pulling image"
         place.mkdir(parents=True, exist_ok=True)
-        supervisor.write(str(place), "unit.json", {"id": unit.id, "image": unit.image})
-        self._pool.submit(self._begin, unit, place)
+        write(str(place), "unit.json", _unit_json(unit))
+        self._begin_soon(unit, place)
 
     def state(self, id: str) -> UnitState | None:
-        if id in self._ended:
-            return self._ended[id]
         with self._lock:
-            if id in self._failed:
-                return self._failed[id]
+            if id in self._ended:
+                return self._ended[id]
+        place = self._place(id)
+        if (ended := self._exit_of(id, place)) is not None:
+            return ended
+        with self._lock:
             if id in self._preparing:
                 return Preparing(self._preparing[id])
-        place = self._place(id)
         if not (place / "unit.json").exists():
             return None
-        if (ended := _read(place / "exit.json")) is not None:
-            self._ended[id] = Exited(ended["code"], datetime.fromtimestamp(ended["at"], UTC))
-            return self._ended[id]
-        watched = _read(place / "supervisor.json")
-        if watched is None or not _alive(watched):
-            if (place / "exit.json").exists():
-                return self.state(id)
-            lost = Exited(137, datetime.now(UTC), "its supervisor is gone")
-            self._ended[id] = lost
-            return lost
-        running = _read(place / "running.json")
+        running = read(str(place), "running.json")
         if running is None:
-            return Preparing("starting")
-        return Running(running["pid"], datetime.fromtimestamp(running["started"], UTC))
+            if self._is_starting(id, place):
+                return Preparing("starting")
+        elif ticks(running["supervisor"]) == running["supervisor_ticks"]:
+            return Running(running["pid"], datetime.fromtimestamp(running["started"], UTC))
+        # The file is looked for again: it may have ended between the two looks.
+        return self._exit_of(id, place) or self._lost(id, place)
 
     def stop(self, id: str, grace_s: float) -> None:
-        """SIGTERM to the unit's group, SIGKILL after the grace."""
+        """SIGTERM to the unit's group, SIGKILL to all of it after the grace; a later, shorter grace counts."""
+        place = self._place(id)
+        if not (place / "unit.json").exists() or isinstance(self.state(id), Exited):
+            return
+        write(str(place), "stop.json", {"grace_s": grace_s})
         with self._lock:
-            if id in self._stopping:
+            if id in self._preparing:  # there is no process yet, and `_begin` will make none
+                self._end(id, place, Exited(128 + signal.SIGTERM, datetime.now(UTC), _STOPPED_FIRST))
                 return
-            self._stopping.add(id)
-        self._pool.submit(self._stop, id, grace_s)
+        # It reads stop.json once running.json is there, so one of the two sees the other.
+        running = read(str(place), "running.json")
+        if running is not None and ticks(running["supervisor"]) == running["supervisor_ticks"]:
+            with suppress(ProcessLookupError):
+                os.kill(running["supervisor"], signal.SIGTERM)
 
     def forget(self, id: str) -> None:
         """Drop an ended unit's folder and record."""
         if isinstance(self.state(id), Exited):
             shutil.rmtree(self._place(id), ignore_errors=True)
             with self._lock:
-                for memory in (self._failed, self._ended):
-                    memory.pop(id, None)
-                self._stopping.discard(id)
+                self._ended.pop(id, None)
+                self._supervisors.pop(id, None)
 
     def image_digest(self, image: str) -> str | None:
         return self._images.find(image)
 
     def units(self) -> list[str]:
         """Ids of every unit that has a folder, after a restart too."""
-        found = (_read(path) for path in self._folder.glob("*/unit.json"))
+        found = (read(str(path), "unit.json") for path in self._folder.iterdir())
         return sorted(each["id"] for each in found if each)
 
     def stop_all(self, grace_s: float) -> None:
@@ -148,199 +143,141 @@ class ProcessExecutor:
             self.stop(id, grace_s)
         deadline = time.monotonic() + grace_s + 5
         while any(not isinstance(self.state(id), (Exited, type(None))) for id in waiting) and time.monotonic() < deadline:
-            time.sleep(0.02)  # processes that are not our children cannot be awaited
+            time.sleep(0.02)  # those that were adopted are not our children, and cannot be awaited
 
     # --- starting ---
 
+    def _begin_soon(self, unit: Unit, place: Path) -> None:
+        # A thread each: an environment may take minutes to make, and must hold up no other unit.
+        threading.Thread(target=self._begin, args=(unit, place), name=f"unit {unit.id}", daemon=True).start()
+
     def _begin(self, unit: Unit, place: Path) -> None:
         try:
-            spec = self._prepare(unit, place)
-            supervisor.write(str(place), "spec.json", spec)
-            self._spawn(place)
-        except (Unusable, EnvironmentFailed, OSError, KeyError, ValueError) as error:
-            because = str(error)
-            with unit.log.open("a") as log:
-                log.write(f"trimtab: {because}\n")
+            layout = layout_of(self._images, unit.image)
+            unpack(self._images, layout.layers, self._cache, place / "root")
+            self._say(unit.id, "making environment")
+            environment = environment_for(layout.lock, self._cache)
+            unit = replace(unit, environment={**unit.environment, _MARK: str(place)})
+            spec = spec_of(unit, layout, place, environment, usable_cpus(), namespace=self._namespaces)
+            write(str(place), "spec.json", spec)
+            unit.log.parent.mkdir(parents=True, exist_ok=True)
             with self._lock:
-                self._failed[unit.id] = Exited(CANNOT_START, datetime.now(UTC), because)
+                if unit.id not in self._ended:
+                    self._supervisors[unit.id] = _supervise(place)
+        except (Unusable, EnvironmentFailed, OSError, KeyError, ValueError) as error:
+            with self._lock:
+                if unit.id not in self._ended:
+                    self._end(unit.id, place, Exited(CANNOT_START, datetime.now(UTC), str(error)))
         finally:
             with self._lock:
                 self._preparing.pop(unit.id, None)
-
-    def _spawn(self, place: Path) -> None:
-        """Start the supervisor in a session of its own; it is not our child for long: it must outlive us."""
-        command = [sys.executable, "-I", "-S", str(Path(supervisor.__file__)), str(place)]
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        supervisor.write(str(place), "supervisor.json", {"pid": process.pid, "ticks": _ticks(process.pid)})
-        threading.Thread(target=process.wait, daemon=True).start()  # reaps it
-
-    def _prepare(self, unit: Unit, place: Path) -> dict[str, Any]:
-        layout = self._layout(unit.image)
-        root = place / "root"
-        for digest in layout.layers:
-            _link_tree(self._layer(digest), root)
-        self._say(unit.id, "making the environment")
-        environment = environment_for(layout.lock, self._cache)
-        opt = root / "opt"
-        for name in ("ml/input", "ml/model", "ml/output", "trimtab"):
-            (opt / name).mkdir(parents=True, exist_ok=True)
-        for name in ("home", "tmp"):
-            (place / name).mkdir(exist_ok=True)
-        binds = {str(root / target.lstrip("/")): str(source) for target, source in unit.mounts.items()}
-        if self._namespaces:
-            binds |= _own_opt(opt)
-        for target, source in binds.items():
-            _target(Path(target), Path(source), linked=not self._namespaces)
-        variables = {
-            **layout.environment,
-            **unit.environment,
-            "PATH": f"{environment}/bin:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(place / "home"),
-            "TMPDIR": str(place / "tmp"),
-            "LANG": "C.UTF-8",
-        }
-        variables |= {"TRIMTAB_BIND_ADDRESS": unit.address} if unit.address else {}
-        command = [*(unit.entrypoint or layout.entrypoint), *unit.command]
-        if not command:
-            raise Unusable(f"{unit.image} has no entry point")
-        if not self._namespaces:
-            variables["SAGEMAKER_BASE_DIR"] = str(opt / "ml")
-            variables.setdefault("TRIMTAB_CODE_DIR", "") or variables.pop("TRIMTAB_CODE_DIR")
-            command = [str(root / word.lstrip("/")) if word.startswith("/opt/") else word for word in command]
-        return {
-            "command": command,
-            "environment": variables,
-            "cwd": "/",
-            "log": str(unit.log),
-            "namespace": self._namespaces,
-            "opt": str(opt),
-            "binds": binds if self._namespaces else {},
-        }
+            if unit.id in self._supervisors:
+                self._supervisors[unit.id].wait()  # reaps it
 
     def _say(self, id: str, what: str) -> None:
         with self._lock:
             self._preparing[id] = what
 
-    def _layout(self, image: str) -> Layout:
-        digest = self._images.find(image)
-        if digest is None:
-            raise Unusable(f"CannotPullContainerError: {image} is not in the registry")
-        manifest = json.loads(self._images.manifest(digest))
-        blob = self._images.blob(manifest["config"]["digest"])
-        if blob is None:
-            raise Unusable(f"CannotPullContainerError: the configuration of {image} is not in the registry")
-        config = json.loads(blob.read_bytes()).get("config", {})
-        labels = config.get("Labels") or {}
-        if labels.get("trimtab.dev/base") != "host":
-            raise Unusable(f"{image} does not stand on a host base: without a container engine only such images run here")
-        variables = dict(each.partition("=")[::2] for each in config.get("Env") or ())
-        layers = tuple(each["digest"] for each in manifest["layers"])
-        words = tuple(config.get("Entrypoint") or ())
-        return Layout(layers, labels.get("trimtab.dev/requirements", ""), words, {**variables})
+    # --- ends, and what an earlier executor left ---
 
-    def _layer(self, digest: str) -> Path:
-        """A layer, unpacked once."""
-        path = self._cache / "layers" / digest.replace(":", "-")
-        if path.exists():
-            return path
-        blob = self._images.blob(digest)
-        if blob is None:
-            raise Unusable(f"layer {digest} is not in the registry")
-        fresh = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
-        fresh.mkdir(parents=True)
-        with tarfile.open(blob, "r:*") as tar:
-            for member in tar:
-                if not (member.isreg() or member.isdir()):
-                    raise Unusable(f"layer {digest} holds {member.name}, which is neither file nor folder")
-                tar.extract(member, fresh, filter="data")
-        with suppress(OSError):
-            fresh.rename(path)
-        return path
+    def _adopt(self) -> None:
+        """Begin again what had not begun to run. All else is found by its files when it is asked for."""
+        for place in self._folder.iterdir():
+            kept = read(str(place), "unit.json")
+            if kept is None:
+                shutil.rmtree(place, ignore_errors=True)
+            elif not any((place / name).exists() for name in ("exit.json", "running.json", "stop.json")) and not _held(
+                place
+            ):
+                unit = _unit_of(kept)
+                self._preparing[unit.id] = "pulling image"
+                self._begin_soon(unit, place)
 
-    # --- stopping ---
+    def _exit_of(self, id: str, place: Path) -> Exited | None:
+        kept = read(str(place), "exit.json")
+        if kept is None:
+            return None
+        ended = Exited(kept["code"], datetime.fromtimestamp(kept["at"], UTC), kept.get("because", ""))
+        with self._lock:
+            self._ended[id] = ended
+        return ended
 
-    def _stop(self, id: str, grace_s: float) -> None:
-        deadline = time.monotonic() + grace_s
-        asked = False
-        while not isinstance(state := self.state(id), (Exited, type(None))):
-            if isinstance(state, Running):
-                if not asked:
-                    _signal(state.pid, signal.SIGTERM)
-                    asked = True
-                elif time.monotonic() > deadline:
-                    _signal(state.pid, signal.SIGKILL)
-            elif time.monotonic() > deadline + 60:
-                return
-            time.sleep(0.02)  # it is the supervisor's child, not ours: there is nothing to await
+    def _is_starting(self, id: str, place: Path) -> bool:
+        supervised = self._supervisors.get(id)
+        return supervised.poll() is None if supervised else _held(place)
+
+    def _lost(self, id: str, place: Path) -> Exited:
+        """A unit whose supervisor is gone without a word: nothing of it may stay behind."""
+        for pid in _marked(place):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        stopped = (place / "stop.json").exists() and not (place / "running.json").exists()
+        because = _STOPPED_FIRST if stopped else _KILLED_FIRST
+        with self._lock:
+            return self._end(id, place, Exited(KILLED, datetime.now(UTC), because))
+
+    def _end(self, id: str, place: Path, ended: Exited) -> Exited:
+        """Keep an end that no supervisor has written. Called under the lock."""
+        write(str(place), "exit.json", {"code": ended.code, "at": ended.at.timestamp(), "because": ended.because})
+        self._ended[id] = ended
+        return ended
 
     def _place(self, id: str) -> Path:
         return self._folder / sha256(id.encode()).hexdigest()[:32]
 
 
-def _own_opt(opt: Path) -> Mapping[str, str]:
-    """What this machine has in /opt, kept beside the image's own."""
-    return {
-        str(opt / each.name): str(each) for each in Path("/opt").iterdir() if each.name not in ("ml", "trimtab", "program")
-    }
-
-
-def _target(target: Path, source: Path, *, linked: bool) -> None:
-    """A place to mount on, or where nothing can be mounted a link."""
-    source.mkdir(parents=True, exist_ok=True) if not source.exists() else None
-    if linked:
-        if target.is_dir() and not target.is_symlink():
-            shutil.rmtree(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(source)
-    elif source.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
-    else:
-        target.touch()
-
-
-def _link_tree(source: Path, target: Path) -> None:
-    """The files of a layer in a unit's root: hard links where the cache lies on the same disk."""
-    for path in _files(source):
-        place = target / path.relative_to(source)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.unlink(missing_ok=True)
-        try:
-            os.link(path, place)
-        except OSError:
-            shutil.copy2(path, place)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())
-
-
-def _read(path: Path) -> Any:
+def _supervise(place: Path) -> subprocess.Popen[bytes]:
+    """Start the supervisor in a session of its own, its signals blocked from its first instruction on."""
+    command = [sys.executable, "-I", "-S", str(Path(supervisor.__file__)), str(place)]
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
     try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=(place / "supervisor.log").open("ab"),
+            start_new_session=True,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-def _ticks(pid: int) -> str:
-    """When a process started, in the kernel's ticks: with the pid it names a process for ever."""
+def _held(place: Path) -> bool:
+    """Whether a supervisor has the unit's lock. Shared, so that looking never keeps one from taking it for long."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
-
-
-def _alive(watched: Mapping[str, Any]) -> bool:
-    ticks = _ticks(watched["pid"])
-    if not ticks or ticks != watched["ticks"]:
+        with (place / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
         return False
-    try:
-        return Path(f"/proc/{watched['pid']}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (OSError, IndexError):
-        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
-def _signal(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
+def _marked(place: Path) -> list[int]:
+    """Processes that carry a unit's mark in their environment: its whole path, as another cloud may have the same id."""
+    wanted = f"{_MARK}={place}".encode()
+    found: list[int] = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if wanted in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+    return found
+
+
+def _unit_json(unit: Unit) -> dict[str, Any]:
+    plain = asdict(unit)
+    return plain | {"log": str(unit.log), "mounts": {target: str(source) for target, source in unit.mounts.items()}}
+
+
+def _unit_of(kept: Mapping[str, Any]) -> Unit:
+    return Unit(
+        id=kept["id"],
+        image=kept["image"],
+        command=tuple(kept["command"]),
+        environment=kept["environment"],
+        log=Path(kept["log"]),
+        entrypoint=tuple(kept["entrypoint"]),
+        address=kept["address"],
+        mounts={target: Path(source) for target, source in kept["mounts"].items()},
+    )
