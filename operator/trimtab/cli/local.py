@@ -38,9 +38,7 @@ def start(state: Path | None, port: int, invoke_port: int) -> int:
     for sentence in result.lost:
         talk(f"lost: {sentence}")
     if result.started:
-        talk(
-            "it simulates AWS on this machine: `trimtab apply` deploys to it; `eval $(trimtab local env)` points AWS tools at it"
-        )
+        talk("it simulates AWS here: `trimtab apply` deploys to it; `eval $(trimtab local env)` points AWS tools at it")
     return 0
 
 

@@ -81,7 +81,8 @@ class Transfers:
         """Do the work; what passes by itself is tried again, with what the last try left."""
         for pause_s in (0.2, 1.0, 5.0, 15.0, None):
             try:
-                return self._workers[transfer.work](transfer.arguments, report)
+                self._workers[transfer.work](transfer.arguments, report)
+                return
             except Failure as failure:
                 if failure.meaning not in ("transient", "throttled") or pause_s is None:
                     raise
