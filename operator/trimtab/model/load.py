@@ -1,6 +1,7 @@
 """Documents: YAML text in, checked models with positions out. Every mistake is found, then all are raised at once."""
 
 import difflib
+import json
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -114,7 +115,8 @@ def _document(tree: Tree, file: str) -> Document | list[UserError]:
             _wrong(positions, "kind", f"must be {' or '.join(KINDS)}, not {fields.get('kind')!r}{near}", "correct the kind")
         ]
     try:
-        return Document(model.model_validate(fields), positions, file, tree.warnings)
+        # Strict, and as JSON: "8" is no number, as kubectl has it, and a list is what JSON calls one.
+        return Document(model.model_validate_json(json.dumps(fields), strict=True), positions, file, tree.warnings)
     except ValidationError as error:
         found = [_mistake(each, model, positions) for each in error.errors(include_url=False)]
         return sorted(found, key=lambda each: each.position or Position(file))

@@ -105,7 +105,7 @@ def _bound_depth(text: str, file: str) -> None:
 
 
 def _is_empty(root: yaml.Node | None) -> bool:
-    return root is None or (isinstance(root, yaml.ScalarNode) and root.value == "" and root.style is None)
+    return root is None or (isinstance(root, yaml.ScalarNode) and root.value == "" and not root.style)
 
 
 def _tree(root: yaml.Node, file: str) -> Tree:
@@ -163,7 +163,7 @@ class _Reader:
                 )
             key = str(key_node.value)
             child = f"{path}.{key}" if path else key
-            if key == "<<" and key_node.style is None:
+            if key == "<<" and not key_node.style:
                 raise UserError(
                     "merge keys are not read",
                     position=self._at(key_node, child),
@@ -184,7 +184,7 @@ class _Reader:
         return built
 
     def _scalar(self, node: yaml.ScalarNode, path: str) -> Any:
-        text, plain = str(node.value), node.style is None
+        text, plain = str(node.value), not node.style
         resolved_tags = ("str", "int", "float", "bool", "null", "timestamp", "value", "merge")
         self._no_tag(node, *(f"tag:yaml.org,2002:{name}" for name in resolved_tags))
         if not plain:

@@ -1,0 +1,220 @@
+"""Which edit runs which stage: the acceptance test of the generation keys, below the refusal of what is not built."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from samples_compile import DOCUMENT, ENVIRONMENT, FACTS, environment, facts_with_model, graph, loaded, spec
+from trimtab.compile.facts import Pin
+from trimtab.compile.graph import compile_graph
+from trimtab.core.canonical import digest_of
+from trimtab.graph.node import Graph
+
+STAGES = ("train", "image", "release")
+
+
+def keys(made: Graph) -> dict[str, str | None]:
+    return {"train": made.keys.get("training"), "image": made.keys.get("image"), "release": made.keys.get("release")}
+
+
+def changed(before: Graph, after: Graph) -> set[str]:
+    one, other = keys(before), keys(after)
+    return {stage for stage in STAGES if one[stage] != other[stage]}
+
+
+def nodes_changed(before: Graph, after: Graph) -> set[str]:
+    return {id for id in before.nodes.keys() | after.nodes.keys() if repr(before.nodes.get(id)) != repr(after.nodes.get(id))}
+
+
+BEFORE = graph()
+EVERYTHING = set(STAGES)
+
+
+def edited(path: str, value: Any) -> Graph:
+    return graph(document=spec(path, value))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param({**DOCUMENT, "spec": dict(reversed(list(DOCUMENT["spec"].items())))}, id="order of fields"),
+        pytest.param(spec("serving.resources.cpu", "500m"), id="a default written out"),
+        pytest.param({**DOCUMENT, "metadata": {**DOCUMENT["metadata"], "labels": {"team": "x"}}}, id="labels"),
+        pytest.param(spec("training.hyperparameters.epochs", 8.0), id="another spelling of a number"),
+    ],
+)
+def test_spelling_changes_nothing(document):
+    after = graph(document=document)
+    assert changed(BEFORE, after) == set()
+    assert nodes_changed(BEFORE, after) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("training.entryPoint", "other.py"),
+        ("training.hyperparameters.epochs", 9),
+        ("training.framework.version", "2.9"),
+        ("training.trigger", "2026-12"),
+        ("training.metrics", {"loss": "loss=([0-9.]+);"}),
+    ],
+)
+def test_what_decides_the_model_remakes_everything(path, value):
+    assert changed(BEFORE, edited(path, value)) == EVERYTHING
+
+
+@pytest.mark.parametrize("name", ["dataset", "training"])
+def test_other_bytes_of_data_or_training_code_remake_everything(name):
+    facts = replace(FACTS, digests=replace(FACTS.digests, **{name: "sha256:other"}))
+    assert changed(BEFORE, graph(facts=facts)) == EVERYTHING
+
+
+def test_a_serving_file_remakes_the_image():
+    facts = replace(FACTS, digests=replace(FACTS.digests, serving="sha256:other"))
+    assert changed(BEFORE, graph(facts=facts)) == {"image", "release"}
+
+
+def test_a_dockerfile_remakes_the_image():
+    facts = replace(FACTS, digests=replace(FACTS.digests, dockerfile="0" * 64))
+    assert changed(BEFORE, graph(facts=facts)) == {"image", "release"}
+
+
+def test_packaging_remakes_the_image():
+    assert changed(BEFORE, edited("image.packaging", "fetched")) == {"image", "release"}
+
+
+def test_other_data_of_a_fetched_model_releases_without_an_image():
+    fetched = spec("image.packaging", "fetched")
+    facts = replace(FACTS, digests=replace(FACTS.digests, dataset="sha256:other"))
+    before, after = graph(document=fetched), graph(document=fetched, facts=facts)
+    assert changed(before, after) == {"train", "release"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("training.instances.type", "ml.c5.xlarge"),
+        ("training.instances.fallback", ["ml.c5.xlarge"]),
+        ("training.spot.enabled", True),
+        ("training.limits.runtime", "2h"),
+    ],
+)
+def test_what_a_job_runs_on_shapes_only_the_next_attempt(path, value):
+    after = edited(path, value)
+    assert changed(BEFORE, after) == set()
+    assert nodes_changed(BEFORE, after) <= {"sagemaker.TrainingJob/training"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("evaluation.gates", [{"metric": "test:accuracy", "atLeast": 0.99}]),
+        ("evaluation.champion", {"metric": "test:accuracy", "toleratedLoss": 0.01}),
+    ],
+)
+def test_a_threshold_changes_only_the_verdict(path, value):
+    after = edited(path, value)
+    assert changed(BEFORE, after) == set()
+    assert nodes_changed(BEFORE, after) <= {"trimtab.Gate/gate"}
+
+
+@pytest.mark.parametrize(("path", "value"), [("serving.resources.memory", "2Gi"), ("serving.env", {"A": "b"})])
+def test_the_container_template_releases_without_an_image(path, value):
+    assert changed(BEFORE, edited(path, value)) == {"release"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "nodes"),
+    [
+        ("serving.replicas.min", 3, {"ecs.Service/service"}),
+        ("serving.rollout.bake", "5m", set()),
+        ("serving.gateway.throttle.rate", 7, {"apigateway.Stage/stage", "apigateway.UsagePlan/plan"}),
+        ("serving.gateway.cors.allowOrigins", ["https://a.example"], {"apigateway.RestApi/api"}),
+        ("policy.drift", "report", set()),
+        ("revisionHistoryLimit", 3, set()),
+        ("suspend", True, set()),
+        ("monitoring.action", "retrain", set()),
+    ],
+)
+def test_a_setting_changes_its_own_resource_and_no_key(path, value, nodes):
+    after = edited(path, value)
+    assert changed(BEFORE, after) == set()
+    assert nodes_changed(BEFORE, after) == nodes
+
+
+def test_another_auth_kind_is_another_api():
+    after = edited("serving.gateway.auth", "none")
+    assert changed(BEFORE, after) == set()
+    assert BEFORE.nodes["apigateway.RestApi/api"].desired.name != after.nodes["apigateway.RestApi/api"].desired.name
+    assert "apigateway.ApiKey/key" not in after.nodes
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "stages"),
+    [
+        ("tags", {"team": "vision"}, set()),
+        ("logs", {"retentionDays": 7}, set()),
+    ],
+)
+def test_settings_of_the_environment_remake_nothing(field, value, stages):
+    after = graph(environment=environment(**{field: value}))
+    assert changed(BEFORE, after) == stages
+
+
+def roles(**changes: str) -> Mapping[str, str]:
+    base = {name: f"arn:aws:iam::123456789012:role/{name}" for name in ("training", "execution", "task")}
+    return base | changes
+
+
+OTHER = "arn:aws:iam::123456789012:role/other"
+
+
+@pytest.mark.parametrize(("role", "stages"), [("training", set()), ("execution", {"release"}), ("task", {"release"})])
+def test_only_roles_of_what_serves_release(role, stages):
+    before = graph(environment=environment(roles=roles()))
+    after = graph(environment=environment(roles=roles(**{role: OTHER})))
+    assert changed(before, after) == stages
+
+
+def test_a_newer_launcher_or_base_changes_nothing_while_the_pin_stands():
+    # A pin keeps its digest whatever its text resolves to today; only another digest in the ledger is another key.
+    again = replace(FACTS, pins={name: Pin(pin.text, pin.digest) for name, pin in FACTS.pins.items()})
+    assert changed(BEFORE, graph(facts=again)) == set()
+
+
+def test_the_same_key_trained_again_with_other_bytes_remakes_what_stands_on_it():
+    other = facts_with_model(FACTS, artifact="sha256:other")
+    after = compile_graph(loaded(DOCUMENT), loaded(ENVIRONMENT), other)
+    assert changed(BEFORE, after) == {"image", "release"}
+
+
+def test_back_to_an_earlier_document_is_the_old_generation():
+    there = edited("training.hyperparameters.epochs", 9)
+    assert changed(BEFORE, there) == EVERYTHING
+    assert keys(graph()) == keys(BEFORE)
+    assert repr(graph()) == repr(BEFORE)
+
+
+def test_keys_of_this_release_stay_for_ever():
+    assert digest_of(keys(BEFORE)) == "bad2b182978f6923fdf4a05e3692bd10cec4533c0f1a3db5a7080a19db156fe8"
+
+
+def test_nothing_below_training_is_named_before_the_model_is_known():
+    unknown = graph(known=False)
+    waiting = {node.id for node in unknown if node.known_after}
+    assert waiting == {"ecr.Image/image", "ecs.TaskDefinition/release"}
+
+
+def test_names_stay_within_every_limit_and_never_collide():
+    long = {**DOCUMENT, "metadata": {"name": "n" * 63, "namespace": "s" * 63}}
+    one = compile_long(long, FACTS)
+    other = compile_long(long, replace(FACTS, uid="f" * 20))
+    for id, limit in (("elbv2.TargetGroup/targets", 32), ("iam.Role/training", 64), ("sagemaker.TrainingJob/training", 58)):
+        assert len(one.nodes[id].desired.name) <= limit
+        assert one.nodes[id].desired.name != other.nodes[id].desired.name
+
+
+def compile_long(document: Mapping[str, Any], facts: Any) -> Graph:
+    return compile_graph(loaded(document), loaded(ENVIRONMENT), facts)
