@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from trimtab.core.quantities import cpu_millicores, memory_mib
+from trimtab.core.quantities import cpu_millicores, ecs_units, memory_mib, nearest_fargate
 from trimtab.model.base import Model, field
 from trimtab.model.training import FILE, Duration
 
@@ -142,3 +142,14 @@ class Serving(Model):
     gateway: Gateway = field("none", "The public way in.", Gateway)
     volumes: tuple[Volume, ...] = field("result", "EFS access points.", ())
     bindings: tuple[Binding, ...] = field("result", "Secrets and databases, by reference.", ())
+
+    @model_validator(mode="after")
+    def _offered(self) -> "Serving":
+        """Fargate offers pairs of cpu and memory, not any."""
+        if self.target == "ecs":
+            millicores, mib = self.resources.cpu_millicores, self.resources.memory_mib
+            near = nearest_fargate(ecs_units(millicores), mib)
+            if len(near) > 1:
+                words = " and ".join(f"cpu {cpu}m with memory {memory}Mi" for cpu, memory in near)
+                raise ValueError(f"Fargate does not offer cpu {millicores}m with memory {mib}Mi; the nearest are {words}")
+        return self

@@ -1,0 +1,209 @@
+"""Documents: what is wrong is said at its place, all of it at once, with a way to mend it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from samples_compile import DOCUMENT, ENVIRONMENT, spec
+
+from trimtab.core.errors import UserError
+from trimtab.core.quantities import FARGATE, cpu_millicores, duration_s, ecs_units, memory_mib, nearest_fargate
+from trimtab.model.base import KEY_CLASS
+from trimtab.model.codes import CODES
+from trimtab.model.explain import explain
+from trimtab.model.load import KINDS, load
+from trimtab.model.schema import json_schema
+from trimtab.model.unbuilt import refuse_unbuilt
+
+CORPUS = Path(__file__).parents[2] / "corpus" / "bad"
+
+
+def mistakes(text: bytes) -> list[UserError]:
+    with pytest.raises(ExceptionGroup) as raised:
+        load(text, "f.yaml")
+    return [error for error in raised.value.exceptions if isinstance(error, UserError)]
+
+
+def of(document: Any) -> list[UserError]:
+    return mistakes(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("case", sorted(CORPUS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_each_bad_document_is_answered_as_written_beside_it(case: Path):
+    """The first line of each file says what it must be answered: place, field, code."""
+    text = case.read_bytes()
+    wanted = text.decode().splitlines()[0].removeprefix("# ")
+    found = [
+        f"{each.position.line}:{each.position.column} {each.position.field} {each.code}"
+        for each in mistakes(text)
+        if each.position
+    ]
+    assert wanted in found
+
+
+def test_the_corpus_is_there():
+    assert len(list(CORPUS.glob("*.yaml"))) >= 20
+
+
+def test_every_mistake_is_named_at_once():
+    document = spec("serving.replicas", {"min": 0})
+    document["spec"]["trainning"] = {}
+    document["metadata"]["name"] = "X"
+    assert {(each.position.field, each.code) for each in of(document) if each.position} == {
+        ("metadata.name", "TT1017"),
+        ("spec.serving.replicas.min", "TT1012"),
+        ("spec.trainning", "TT1011"),
+    }
+
+
+def test_a_misspelt_field_is_guessed():
+    (found,) = of(spec("serving.replcas", {"min": 1}))
+    assert "did you mean replicas?" in str(found)
+
+
+def test_text_is_no_number():
+    (found,) = of(spec("serving.replicas", {"min": "2"}))
+    assert found.message == "must be a whole number, not text ('2')"
+
+
+def test_one_name_twice_in_a_file_names_both_places():
+    text = (json.dumps(DOCUMENT) + "\n---\n" + json.dumps(DOCUMENT)).encode()
+    (found,) = mistakes(text)
+    assert found.code == "TT1018"
+    assert "first at f.yaml:1:" in str(found)
+
+
+def test_foreign_documents_are_refused_or_skipped_when_asked():
+    text = b"apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n"
+    assert mistakes(text)[0].code == "TT1010"
+    assert load(text, "f", skip_foreign=True) == ()
+
+
+def test_every_code_that_is_raised_is_explained():
+    codes = {
+        word
+        for path in Path("operator/trimtab").rglob("*.py")
+        for word in path.read_text().split('"')
+        if word.startswith("TT")
+    }
+    used = {word for word in codes if len(word) == 6 and word[2:].isdigit()}
+    assert used <= set(CODES)
+
+
+# --- what is not built ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("serving.replicas", {"min": 2, "max": 6}),
+        ("serving.gateway.auth", "iam"),
+        ("serving.gateway.auth", "jwt"),
+        ("serving.target", "kubernetes"),
+        ("serving.resources.gpu", 1),
+        ("serving.rollout.strategy", "canary"),
+        ("training.spot.enabled", True),
+        ("training.distribution", "torchrun"),
+        ("training.framework.name", "tensorflow"),
+        ("dataset.pin", "verify"),
+        ("dataset.source", "s3://bucket/prefix"),
+        ("image.packaging", "fetched"),
+        ("image.builder", "codebuild"),
+        ("monitoring.action", "retrain"),
+        ("policy.drift", "off"),
+        ("suspend", True),
+    ],
+)
+def test_a_field_whose_part_is_not_built_is_refused_and_says_so(path, value):
+    (document,) = load(json.dumps(spec(path, value)).encode(), "f.yaml")
+    (found,) = refuse_unbuilt(document)
+    assert found.reason == "NotBuiltYet"
+    assert found.position is not None
+    assert found.position.field.startswith(f"spec.{path}"[: len(found.position.field)])
+
+
+def test_a_plain_document_asks_for_nothing_that_is_not_built():
+    for document in (DOCUMENT, ENVIRONMENT):
+        assert refuse_unbuilt(load(json.dumps(document).encode(), "f")[0]) == []
+
+
+# --- the models -----------------------------------------------------------------------------------------------------
+
+
+def fields(model: Any, path: str, seen: frozenset[Any] = frozenset()) -> Iterator[tuple[str, Any]]:
+    from trimtab.model.explain import _models
+
+    for name, info in model.model_fields.items():
+        here = f"{path}.{info.alias or name}"
+        yield here, info
+        for below in _models(info.annotation):
+            if below not in seen:
+                yield from fields(below, here, seen | {below})
+
+
+ALL_FIELDS = [pytest.param(path, info, id=path) for kind, model in KINDS.items() for path, info in fields(model, kind)]
+
+
+@pytest.mark.parametrize(("path", "info"), ALL_FIELDS)
+def test_every_field_has_a_text_and_a_key_class_and_is_explained(path, info):
+    assert info.description
+    assert info.json_schema_extra[KEY_CLASS] in ("result", "run", "none")
+    assert explain(path).text == info.description
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_schema_is_draft_7_and_describes_every_property(kind):
+    schema = json_schema(kind)
+    assert schema["$schema"].endswith("draft-07/schema#")
+    text = json.dumps(schema)
+    assert "$defs" not in text
+    for definition in schema["definitions"].values():
+        assert all("description" in each or "$ref" in each for each in definition.get("properties", {}).values())
+
+
+def shape(service: str, name: str) -> Any:
+    return botocore.session.get_session().get_service_model(service).shape_for(name)
+
+
+def test_limits_and_choices_are_aws_own():
+    parameters = shape("sagemaker", "HyperParameters").metadata
+    assert parameters["max"] == 100
+    assert shape("sagemaker", "HyperParameterValue").metadata["max"] == 2500
+    assert shape("sagemaker", "MetricDefinitionList").metadata["max"] == 40
+    assert set(shape("sagemaker", "TrainingInstanceType").enum) >= {"ml.m5.large", "ml.c5.xlarge"}
+    from trimtab.local.logs import RETENTIONS
+
+    assert 30 in RETENTIONS
+
+
+@pytest.mark.parametrize(("text", "millicores"), [("500m", 500), (1, 1000), ("1.5", 1500), (0.25, 250)])
+def test_cpu_is_in_millicores(text, millicores):
+    assert cpu_millicores(text) == millicores
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (cpu_millicores, "1x"), (cpu_millicores, 0), (cpu_millicores, "0.0001"), (memory_mib, "1Zi"), (memory_mib, "1k"),
+        (duration_s, "30"), (duration_s, ""), (duration_s, "1m1h"),
+    ],
+)  # fmt: skip
+def test_what_is_no_quantity_is_refused(function, text):
+    with pytest.raises(ValueError):
+        function(text)
+
+
+def test_ecs_units_are_exact_or_refused():
+    assert ecs_units(500) == 512
+    with pytest.raises(ValueError):
+        ecs_units(333)
+
+
+def test_a_pair_that_fargate_does_not_offer_gets_the_two_nearest():
+    assert nearest_fargate(512, 1024) == ((500, 1024),)
+    near = nearest_fargate(512, 512)
+    assert len(near) == 2
+    assert all(ecs_units(cpu) in FARGATE and memory in FARGATE[ecs_units(cpu)] for cpu, memory in near)
