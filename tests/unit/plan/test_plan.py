@@ -171,7 +171,9 @@ def test_a_missing_tag_is_drift_and_a_foreign_one_is_not():
 
 
 @pytest.mark.parametrize(
-    ("again", "standing", "verb"), [(False, "broken", None), (True, "pending", "create")], ids=["an outcome", "may be tried again"]
+    ("again", "standing", "verb"),
+    [(False, "broken", None), (True, "pending", "create")],
+    ids=["an outcome", "may be tried again"],
 )
 def test_what_ended_badly_is_an_outcome_unless_another_attempt_may_help(again, standing, verb):
     graph = graph_of([box("a")], {})

@@ -1,0 +1,130 @@
+"""A folder has one digest, and a change while it is read is never missed."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from trimtab.core.errors import Position, UserError
+from trimtab.engine import contents
+from trimtab.engine.contents import DigestCache, read_folder
+
+HERE = Position("deployment.yaml", 5, 13, "spec.dataset.source")
+
+
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "data"
+    (root / "train").mkdir(parents=True)
+    (root / "train" / "a").write_text("a")
+    (root / "b").write_text("bb")
+    return root
+
+
+def digest(tmp_path: Path) -> str:
+    return read_folder(tmp_path / "data", tmp_path, HERE).digest
+
+
+def refused(root: Path, inside: Path) -> UserError:
+    with pytest.raises(UserError) as raised:
+        read_folder(root, inside, HERE)
+    assert raised.value.position == HERE
+    return raised.value
+
+
+def test_modes_and_times_do_not_matter(tmp_path):
+    root = folder(tmp_path)
+    before = digest(tmp_path)
+    (root / "b").chmod(0o755)
+    os.utime(root / "b", (1, 1))
+    assert digest(tmp_path) == before
+
+
+@pytest.mark.parametrize("change", ["bytes", "name", "more"])
+def test_bytes_names_and_number_of_files_matter(tmp_path, change):
+    root = folder(tmp_path)
+    before = digest(tmp_path)
+    {
+        "bytes": lambda: (root / "b").write_text("cc"),
+        "name": lambda: (root / "b").rename(root / "c"),
+        "more": lambda: (root / "d").touch(),
+    }[change]()
+    assert digest(tmp_path) != before
+
+
+def test_a_part_has_paths_below_its_folder(tmp_path):
+    folder(tmp_path)
+    content = read_folder(tmp_path / "data", tmp_path, HERE)
+    part = content.part(lambda _: True, below="train")
+    assert [entry.path for entry in part.entries] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        pytest.param(lambda root: None, "TT2001", id="missing"),
+        pytest.param(lambda root: root.write_text("x"), "TT2001", id="a file"),
+        pytest.param(lambda root: root.mkdir(), "TT2002", id="empty"),
+        pytest.param(lambda root: root.symlink_to("/etc"), "TT2003", id="a link outside"),
+        pytest.param(
+            lambda root: (root.mkdir(), (root / "l").symlink_to("/etc/hostname")), "TT2003", id="a file linked outside"
+        ),
+        pytest.param(lambda root: (root.mkdir(), os.mkfifo(root / "pipe")), "TT2004", id="a pipe"),
+        pytest.param(
+            lambda root: (root.mkdir(), (root / "gone").symlink_to(root / "nowhere")), "TT2004", id="a dangling link"
+        ),
+        pytest.param(
+            lambda root: (root.mkdir(), (root / "e\u0301").touch(), (root / "\u00e9").touch()), "TT2006", id="NFC twins"
+        ),
+    ],
+)
+def test_what_has_no_digest_is_refused_at_the_field(tmp_path, make, code):
+    make(tmp_path / "data")
+    assert refused(tmp_path / "data", tmp_path).code == code
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    root = folder(tmp_path)
+    real = contents._hash
+
+    def meddle(path, name, status, position):
+        value = real(path, name, status, position)
+        (root / "b").write_text("changed meanwhile")
+        return value
+
+    monkeypatch.setattr(contents, "_hash", meddle)
+    assert refused(root, tmp_path).reason == "DatasetChanged"
+
+
+def test_a_file_that_appears_meanwhile_is_refused(tmp_path, monkeypatch):
+    root = folder(tmp_path)
+    real = contents._hash
+    monkeypatch.setattr(contents, "_hash", lambda *given: ((root / "late").touch(), real(*given))[1])
+    assert refused(root, tmp_path).reason == "DatasetChanged"
+
+
+def test_the_cache_spares_the_second_reading_and_forgets_what_was_touched(tmp_path, monkeypatch):
+    root = folder(tmp_path)
+    for path in (root / "b", root / "train" / "a"):
+        os.utime(path, (1, 1))
+    cache = DigestCache(tmp_path / "cache.json")
+    monkeypatch.setattr(contents, "_SETTLED_S", -1.0)
+    first = read_folder(root, tmp_path, HERE, cache=cache).digest
+    cache.save()
+    again = DigestCache(tmp_path / "cache.json")
+    again.load()
+    read: list[str] = []
+    real = contents._hash
+    monkeypatch.setattr(contents, "_hash", lambda path, *rest: (read.append(path.name), real(path, *rest))[1])
+    assert read_folder(root, tmp_path, HERE, cache=again).digest == first
+    assert read == []
+    (root / "b").write_text("xx")
+    assert read_folder(root, tmp_path, HERE, cache=again).digest != first
+    assert read == ["b"]
+
+
+def test_a_broken_cache_is_no_cache(tmp_path):
+    (tmp_path / "cache.json").write_text("{")
+    cache = DigestCache(tmp_path / "cache.json")
+    cache.load()
+    folder(tmp_path)
+    assert read_folder(tmp_path / "data", tmp_path, HERE, cache=cache).digest == digest(tmp_path)
