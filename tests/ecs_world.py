@@ -29,13 +29,16 @@ from trimtab.local.security import Key
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 SERVER = """
-import http.server, os, signal, sys, threading
+import http.server, os, signal, sys, threading, time
 print("serving", {text!r}, flush=True)
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
     def do_GET(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path == "/slow":
+            print("slow request", flush=True)
+            time.sleep(1.5)
         body = {text!r}.encode()
         self.send_response({ping} if self.path == "/ping" else 200)
         self.send_header("Content-Length", str(len(body)))
@@ -127,7 +130,7 @@ class MiniCloud:
         self.folder.mkdir(mode=0o700)
         self.programs.mkdir()
         self.executor: Any = Processes(self.programs)
-        self.lines, self._stopped = Lines(), threading.Event()
+        self.lines, self._stopped, self.ticks = Lines(), threading.Event(), 0
         self.cloud = self._open()
         self.cloud.recover()  # which empties what an earlier cloud of this process has left in moto
         self._thread = threading.Thread(target=self._tick, daemon=True)
@@ -159,6 +162,7 @@ class MiniCloud:
     def _tick(self) -> None:
         while not self._stopped.is_set():
             self.cloud.tick()
+            self.ticks += 1
             self.world.wake.wait(0.1)
             self.world.wake.clear()
 

@@ -24,6 +24,8 @@ from trimtab.local.server import executor
 
 from .test_ecs_services import Line, Load
 
+pytestmark = pytest.mark.slow
+
 CONFIG, MANIFEST = "application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.manifest.v1+json"
 HOST = {"trimtab.dev/base": "host"}
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"

@@ -14,6 +14,8 @@ from ecs_world import MiniCloud, Network, eventually, network
 from .test_ecs_services import Line
 from .test_elbv2 import Maker, fixed, forward, health
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[MiniCloud]:

@@ -215,6 +215,31 @@ def test_a_rolling_update_fails_no_request(cloud: MiniCloud, place: Network) -> 
     line.delete()
 
 
+def test_a_request_in_flight_ends_on_the_old_task_before_that_is_stopped(cloud: MiniCloud, place: Network) -> None:
+    line = Line(cloud, place, desired=1)
+    line.stable()
+    (old,) = line.tasks()
+    stream = f"{line.name}/model/{old['taskArn'].rsplit('/', 1)[1]}"
+    answers: list[tuple[int, bytes]] = []
+
+    def ask() -> None:
+        with closing(HTTPConnection(line.host, line.port, timeout=10)) as connection:
+            connection.request("POST", "/slow", b"x")
+            response = connection.getresponse()
+            answers.append((response.status, response.read()))
+
+    client = threading.Thread(target=ask)
+    client.start()
+    eventually(lambda: ("/web", stream, "slow request") in cloud.lines.written)
+    line.update(taskDefinition=line.definition("web:2"))
+    eventually(lambda: any(each["lastStatus"] == "DEACTIVATING" for each in line.tasks("STOPPED")))
+    os.kill(cloud.executor.pid(old["taskArn"]), 0)  # out of rotation, and still running
+    client.join()
+    assert answers == [(200, b"v1")]
+    line.stable()
+    line.delete()
+
+
 def test_a_killed_task_is_replaced_and_no_later_request_fails(cloud: MiniCloud, place: Network) -> None:
     line = Line(cloud, place)
     line.stable()
@@ -293,17 +318,25 @@ def test_a_revision_that_never_passes_its_health_checks_is_rolled_back(cloud: Mi
     line.delete()
 
 
+@pytest.mark.slow
 def test_a_first_deployment_that_fails_stays_failed_and_starts_nothing_more(cloud: MiniCloud, place: Network) -> None:
     line = Line(cloud, place, image="crash:1")
     failed = eventually(lambda: (found := line.service()["deployments"][0])["rolloutState"] == "FAILED" and found)
     assert failed["failedTasks"] >= 3
     assert failed["rolloutStateReason"] == "ECS deployment circuit breaker: tasks failed to start."
-    assert (failed["status"], failed["desiredCount"], failed["runningCount"]) == ("PRIMARY", 0, 0)
+    assert failed["status"] == "PRIMARY"
+    eventually(lambda: line.tasks() == [])  # one that was just started when the breaker tripped still ends
+    (settled,) = line.service()["deployments"]
+    assert (settled["desiredCount"], settled["runningCount"], settled["pendingCount"]) == (0, 0, 0)
+    tried, ticks = len(line.tasks("STOPPED")), cloud.ticks
+    eventually(lambda: cloud.ticks >= ticks + 20)  # longer than any pause after so few failures
+    assert (line.tasks(), len(line.tasks("STOPPED"))) == ([], tried)
     line.update(taskDefinition=line.definition("web:1"))
     assert line.stable()["runningCount"] == 2
     line.delete()
 
 
+@pytest.mark.slow
 def test_a_service_is_scaled_both_ways_without_a_new_deployment(cloud: MiniCloud, place: Network) -> None:
     line = Line(cloud, place, desired=1)
     before = line.stable()["deployments"][0]["id"]
@@ -319,6 +352,7 @@ def test_a_service_is_scaled_both_ways_without_a_new_deployment(cloud: MiniCloud
     line.delete()
 
 
+@pytest.mark.slow
 def test_a_forced_deployment_replaces_every_task_of_the_same_definition(cloud: MiniCloud, place: Network) -> None:
     line = Line(cloud, place, desired=1)
     before, old = line.stable(), line.tasks()[0]["taskArn"]
@@ -329,6 +363,7 @@ def test_a_forced_deployment_replaces_every_task_of_the_same_definition(cloud: M
     line.delete()
 
 
+@pytest.mark.slow
 def test_a_draining_service_blocks_its_name_until_it_is_inactive(cloud: MiniCloud, place: Network) -> None:
     line = Line(cloud, place, image="stubborn:1", desired=1, loadBalancers=[])
     line.stable()
@@ -384,6 +419,7 @@ def test_a_task_runs_once_stops_and_tells_its_exit_code(cloud: MiniCloud, place:
     ecs.delete_cluster(cluster="jobs")
 
 
+@pytest.mark.slow
 def test_a_task_that_is_stopped_by_hand_says_so_and_its_service_starts_another(cloud: MiniCloud, place: Network) -> None:
     line = Line(cloud, place, desired=1)
     line.stable()
@@ -398,6 +434,7 @@ def test_a_task_that_is_stopped_by_hand_says_so_and_its_service_starts_another(c
     line.delete()
 
 
+@pytest.mark.slow
 def test_tasks_carry_the_tags_of_their_service(cloud: MiniCloud, place: Network) -> None:
     line = Line(
         cloud,
@@ -426,6 +463,7 @@ def test_listing_a_service_that_is_not_there_is_an_error(cloud: MiniCloud, place
     assert ecs.list_tasks(cluster="main", serviceName=Line(cloud, place, desired=0).name)["taskArns"] == []
 
 
+@pytest.mark.slow
 def test_no_process_is_left_when_services_are_gone(cloud: MiniCloud, place: Network, tmp_path: Path) -> None:
     line = Line(cloud, place)
     line.stable()
