@@ -133,6 +133,9 @@ class Cloud:
 
     def close(self) -> None:
         """Let go of threads and files; units run on."""
+        for overlay in self.world.overlays.values():
+            if hasattr(overlay, "close"):
+                overlay.close()
         self.http.stop()
         self._store.close()
 

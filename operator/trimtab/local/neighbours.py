@@ -47,6 +47,8 @@ class Neighbours:
         self._scope = f"20260101/{region}"
         self._app, self._random = _moto()
         self._number = 0
+        self._account = account
+        self._touched: set[tuple[str, str]] = set()
 
     def replay(self) -> int:
         """Make every kept request again. Answers how many could not be."""
@@ -59,8 +61,7 @@ class Neighbours:
                     lost += 1
                     continue
                 data = (self._files / file).read_bytes() if file else body
-                self._random.seed(number)
-                self._dispatch(Request(method, uri, headers, data))
+                self._write(Request(method, uri, headers, data))
         return lost
 
     def handle(self, request: Request, *, reading: bool) -> Response:
@@ -69,11 +70,24 @@ class Neighbours:
             if reading:
                 return self._dispatch(request)
             self._number += 1
-            self._random.seed(self._number)
-            response = self._dispatch(request)
+            response = self._write(request)
             if response.status < 400:
                 self._keep(request)
             return response
+
+    def _write(self, request: Request) -> Response:
+        """Dispatch with the seed of this request's number. A backend that is first touched makes ids of its own (a default
+        VPC): it is touched before, or a replay, in which no read came first, would draw other ids."""
+        self._touch(request.headers.get("authorization", ""))
+        self._random.seed(self._number)
+        return self._dispatch(request)
+
+    def _touch(self, authorization: str) -> None:
+        scope = authorization.partition("Credential=")[2].partition(",")[0].split("/")
+        if len(scope) == 5 and (scope[3], scope[2]) not in self._touched:
+            self._touched.add((scope[3], scope[2]))
+            self._random.seed(0)
+            _backend(scope[3], self._account, scope[2])
 
     def _keep(self, request: Request) -> None:
         body, file = request.body, ""
@@ -182,3 +196,14 @@ def _reset() -> None:
     from moto.moto_api._internal.models import moto_api_backend
 
     moto_api_backend.reset()
+
+
+def _backend(service: str, account: str, region: str) -> None:
+    """Have moto make the backend of a service; those without regions have one called "aws"."""
+    from moto.backends import get_backend
+
+    try:
+        regions = get_backend(service)[account]  # type: ignore[call-overload]
+    except (ImportError, KeyError):
+        return  # no service of moto's by that name
+    _ = regions[region] if region in regions.regions else regions["aws"] if "aws" in regions.regions else None

@@ -1,0 +1,198 @@
+"""The gateway: who may speak to it, what it answers to what is not there, and what survives its death."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import boto3
+import pytest
+import urllib3
+from botocore.exceptions import ClientError
+
+from clouds import RunningCloud, running_cloud
+from trimtab.local.commands import is_up, up
+
+TRIMTAB = str(Path(sys.executable).parent / "trimtab")
+MADE_UP = "AKIAX/20260101/us-east-1/ecs/aws4_request"
+POOL = urllib3.PoolManager(retries=False)
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory):
+    with running_cloud(tmp_path_factory.mktemp("gateway") / "state") as made:
+        yield made
+
+
+# --- the gate -------------------------------------------------------------------------------------------------------
+
+
+def code_of(error: pytest.ExceptionInfo[ClientError]) -> str:
+    return error.value.response["Error"]["Code"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({}, id="unsigned"),
+        pytest.param({"Origin": "https://evil.example"}, id="a web page"),
+        pytest.param({"Host": "evil.example"}, id="a rebound name"),
+        pytest.param({"Sec-Fetch-Site": "cross-site"}, id="a form of another site"),
+        pytest.param(
+            {"Authorization": f"AWS4-HMAC-SHA256 Credential={MADE_UP}, SignedHeaders=host, Signature=0"},
+            id="made up",
+        ),
+    ],
+)
+def test_what_is_not_ours_is_refused(cloud: RunningCloud, headers):
+    sent = {
+        "X-Amz-Target": "AmazonEC2ContainerServiceV20141113.CreateCluster",
+        "Content-Type": "application/x-amz-json-1.1",
+        **headers,
+    }
+    reply = POOL.request("POST", f"{cloud.info.endpoint}/", body=b'{"clusterName":"evil"}', headers=sent)
+    assert reply.status == 403
+    assert cloud.client("ecs").list_clusters()["clusterArns"] == []
+
+
+@pytest.mark.parametrize("path", ["/moto-api/reset", "/moto-api/data.json", "/_trimtab/journal", "/_trimtab/faults"])
+def test_no_inner_page_is_open(cloud: RunningCloud, path):
+    assert POOL.request("POST", f"{cloud.info.endpoint}{path}").status == 403
+
+
+def test_health_is_open_and_says_nothing(cloud: RunningCloud):
+    assert POOL.request("GET", f"{cloud.info.endpoint}/_trimtab/health").json() == {"status": "ok"}
+
+
+def test_a_wrong_secret_is_refused_with_aws_own_code(cloud: RunningCloud):
+
+    client = boto3.client(
+        "ecs",
+        endpoint_url=cloud.info.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=cloud.info.access_key_id,
+        aws_secret_access_key="wrong",
+    )
+    with pytest.raises(ClientError) as raised:
+        client.list_clusters()
+    assert code_of(raised) == "SignatureDoesNotMatch"
+
+
+def test_a_presigned_url_works_and_an_edited_one_does_not(cloud: RunningCloud):
+    s3 = cloud.client("s3", signature_version="s3v4", s3={"addressing_style": "path"})
+    s3.put_object(Bucket="trimtab-local-data", Key="a b/c+d", Body=b"x")
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": "trimtab-local-data", "Key": "a b/c+d"})
+    assert POOL.request("GET", url).data == b"x"
+    assert POOL.request("GET", url.replace("c%2Bd", "other")).status == 403
+
+
+def test_only_loopback_is_bound_and_the_state_is_the_owners(cloud: RunningCloud):
+    assert cloud.folder.stat().st_mode & 0o777 == 0o700
+    for name in ("cloud.json", "key.json"):
+        assert (cloud.folder / name).stat().st_mode & 0o077 == 0
+    listening = subprocess.run(["ss", "-Hltn"], capture_output=True, text=True, check=False).stdout
+    for port in cloud.ports:
+        for line in (each for each in listening.splitlines() if f":{port} " in each):
+            assert f"127.0.0.1:{port}" in line
+
+
+# --- what is not there ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("service", "call", "arguments"),
+    [
+        ("ecs", "list_container_instances", {}),
+        ("sagemaker", "list_endpoints", {}),
+        ("elbv2", "describe_ssl_policies", {}),
+        ("apigateway", "get_domain_names", {}),
+        ("logs", "describe_queries", {}),
+        ("iam", "list_mfa_device_tags", {"SerialNumber": "x" * 10}),
+        ("pricing", "describe_services", {}),
+        ("ce", "get_anomalies", {"DateInterval": {"StartDate": "2026-01-01"}}),
+    ],
+)
+def test_what_is_not_implemented_is_an_error_of_the_protocol(cloud: RunningCloud, service, call, arguments):
+    with pytest.raises(ClientError) as raised:
+        getattr(cloud.client(service), call)(**arguments)
+    assert code_of(raised) not in ("", "500")
+
+
+def test_constraints_of_the_model_are_checked(cloud: RunningCloud):
+    client = cloud.client("sagemaker", parameter_validation=False)
+    with pytest.raises(ClientError) as raised:
+        client.create_training_job(TrainingJobName="under_score")
+    assert code_of(raised) == "ValidationException"
+    assert "Member must satisfy regular expression pattern" in str(raised.value)
+
+
+def test_the_caller_is_known(cloud: RunningCloud):
+    identity = cloud.client("sts").get_caller_identity()
+    assert identity["Account"] == "123456789012"
+
+
+def test_eight_threads_find_no_fault(cloud: RunningCloud):
+    def work(number: int) -> None:
+        s3, iam = cloud.client("s3"), cloud.client("iam")
+        for each in range(10):
+            s3.put_object(Bucket="trimtab-local-data", Key=f"load/{number}/{each}", Body=b"x")
+            iam.list_roles()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    listed = cloud.client("s3").list_objects_v2(Bucket="trimtab-local-data", Prefix="load/")
+    assert listed["KeyCount"] == 80
+
+
+# --- its life -------------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_gateway_comes_back_with_everything(tmp_path):
+    with running_cloud(tmp_path / "state") as cloud:
+        s3, iam, ec2 = cloud.client("s3"), cloud.client("iam"), cloud.client("ec2")
+        s3.put_object(Bucket="trimtab-local-data", Key="small", Body=b"small")
+        s3.put_object(Bucket="trimtab-local-data", Key="large", Body=b"l" * 200_000)
+        role = iam.create_role(RoleName="kept", AssumeRolePolicyDocument="{}")["Role"]["RoleId"]
+        vpc = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": ["trimtab-local"]}])["Vpcs"][0]["VpcId"]
+        cloud.client("ecs").create_cluster(clusterName="kept")
+        os.kill(cloud.info.pid, signal.SIGKILL)
+        deadline = time.monotonic() + 5
+        while is_up(cloud.folder) and time.monotonic() < deadline:
+            threading.Event().wait(0.02)
+        again = up(cloud.folder, *cloud.ports)
+        assert again.started
+        assert again.lost == ()
+        assert again.info.access_key_id == cloud.info.access_key_id
+        assert s3.get_object(Bucket="trimtab-local-data", Key="large")["Body"].read() == b"l" * 200_000
+        assert iam.get_role(RoleName="kept")["Role"]["RoleId"] == role
+        assert ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["VpcId"] == vpc
+        assert cloud.client("ecs").describe_clusters(clusters=["kept"])["clusters"][0]["status"] == "ACTIVE"
+
+
+@pytest.mark.parametrize(("words", "code"), [(["true"], 0), (["sh", "-c", "exit 7"], 7)])
+def test_exec_passes_the_exit_status_on_and_leaves_nothing(tmp_path, words, code):
+    before = set(Path("/tmp").glob("trimtab-local-*"))
+    done = subprocess.run([TRIMTAB, "local", "exec", "--", *words], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False)
+    assert done.returncode == code
+    assert list(tmp_path.glob("trimtab-local-*")) == []
+    assert set(Path("/tmp").glob("trimtab-local-*")) == before
+
+
+def test_unmodified_clients_reach_a_cloud_of_their_own():
+    aws = str(Path(sys.executable).parent / "aws")
+    done = subprocess.run(
+        [TRIMTAB, "local", "exec", "--", aws, "sts", "get-caller-identity"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "arn:aws:iam::123456789012:user/trimtab" in done.stdout
+
+
+def test_a_port_in_use_is_named(tmp_path, cloud: RunningCloud):
+    from trimtab.core.errors import UserError
+
+    with pytest.raises(UserError, match=f"port {cloud.ports[0]} of 127.0.0.1 is in use"):
+        up(tmp_path / "state", *cloud.ports)
