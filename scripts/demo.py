@@ -234,7 +234,7 @@ class Demo:
         self.say(f"left: {', '.join(left) or 'nothing'}; processes of jobs or tasks: {len(processes)}")
 
     def leftovers(self) -> list[str]:
-        """All of ours that a list or describe still shows; INACTIVE clusters and definitions on their way out do not count."""
+        """All of ours that is still listed; INACTIVE clusters and definitions on their way out are not."""
         ecs, v1 = self.aws("ecs"), self.aws("apigateway")
         found = {
             "role": [each["RoleName"] for each in self.aws("iam").list_roles(PathPrefix="/trimtab/")["Roles"]],
@@ -279,7 +279,7 @@ def serving_processes() -> list[str]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().replace(b"\0", b" ").decode()
-            folder = os.readlink(path.parent / "cwd")
+            folder = str((path.parent / "cwd").readlink())
         except OSError:
             continue
         if "launcher.pyz" in words or f"{STATE}/units" in words or f"{STATE}/units" in folder:
@@ -316,9 +316,8 @@ def main() -> None:
         demo.step("Another learning rate: it retrains and rolls while a client asks on", "model_edit", demo.model_edit)
         demo.step("A model that fails the gate is refused; the old one serves", "gate", demo.gate)
         if keep:
-            demo.say(
-                f"kept: export TRIMTAB_LOCAL_STATE={STATE}; trimtab status {DEPLOYMENT}; trimtab delete {DEPLOYMENT}; trimtab local down"
-            )
+            demo.say(f"kept up. Go on with: export TRIMTAB_LOCAL_STATE={STATE}")
+            demo.say(f"trimtab status {DEPLOYMENT}; trimtab delete {DEPLOYMENT}; trimtab local down")
         else:
             demo.step("Delete: nothing is left", "delete", demo.delete)
         entries = demo.journal()

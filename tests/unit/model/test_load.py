@@ -7,8 +7,8 @@ from typing import Any
 
 import botocore.session
 import pytest
-from samples_compile import DOCUMENT, ENVIRONMENT, spec
 
+from samples_compile import DOCUMENT, ENVIRONMENT, spec
 from trimtab.core.errors import UserError
 from trimtab.core.quantities import FARGATE, cpu_millicores, duration_s, ecs_units, memory_mib, nearest_fargate
 from trimtab.model.base import KEY_CLASS
