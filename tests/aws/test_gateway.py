@@ -175,11 +175,9 @@ def test_a_killed_gateway_comes_back_with_everything(tmp_path):
 
 @pytest.mark.parametrize(("words", "code"), [(["true"], 0), (["sh", "-c", "exit 7"], 7)])
 def test_exec_passes_the_exit_status_on_and_leaves_nothing(tmp_path, words, code):
-    before = set(Path("/tmp").glob("trimtab-local-*"))
     done = subprocess.run([TRIMTAB, "local", "exec", "--", *words], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False)
     assert done.returncode == code
     assert list(tmp_path.glob("trimtab-local-*")) == []
-    assert set(Path("/tmp").glob("trimtab-local-*")) == before
 
 
 def test_unmodified_clients_reach_a_cloud_of_their_own():

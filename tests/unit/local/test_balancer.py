@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing, suppress
@@ -19,7 +20,8 @@ from trimtab.local.http import HttpPlane
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CHECK = HealthCheck("/ping", None, interval_s=5, timeout_s=2, passes=2, failures=2, codes=frozenset({200}))
 ADDRESSES = (f"127.33.{number // 250}.{number % 250 + 1}" for number in itertools.count())
-HOST, PORT = "127.65.0.1", 18080
+HOST = f"127.65.{os.getpid() >> 8 & 255}.{os.getpid() % 254 + 1}"  # another for each process that tests
+PORT = 18080
 
 
 class Stage:
