@@ -1,10 +1,12 @@
 """The two images that the local cloud brings: empty, and marked to stand for a Python of this machine.
 
-`trimtab/host-python:3.11` is the base of serving images; `trimtab/pytorch-training:2` trains, and its lock of packages is a label.
+`trimtab/host-python:3.11` is the base of serving images; `trimtab/pytorch-training:2` trains, and its lock is a label.
 """
 
+import hashlib
 import json
 from datetime import datetime
+from typing import Any
 
 from trimtab.local.environments import training_lock
 from trimtab.local.images import ImageStore, Repository
@@ -14,25 +16,27 @@ _CONFIG, _MANIFEST = "application/vnd.oci.image.config.v1+json", "application/vn
 
 
 def push_bases(images: ImageStore, now: datetime) -> None:
-    """Put both into the registry; harmless when they are there."""
+    """Put both into the registry; nothing is written when they are there."""
     for name, tag in BASES.items():
         lock = training_lock() if name == "trimtab/pytorch-training" else ""
         repository = images.repositories.get(name) or Repository(name, now)
         config = _config(lock)
         digest = images.add_blob(config)
-        manifest = {
+        manifest: dict[str, Any] = {
             "schemaVersion": 2,
             "mediaType": _MANIFEST,
             "config": {"mediaType": _CONFIG, "digest": digest, "size": len(config)},
             "layers": [],
         }
         data = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
+        if repository.resolve(tag) == f"sha256:{hashlib.sha256(data).hexdigest()}":
+            continue
         images.put_manifest(repository, tag, data, _MANIFEST, now)
 
 
 def _config(lock: str) -> bytes:
     labels = {"trimtab.dev/base": "host"} | ({"trimtab.dev/requirements": lock} if lock else {})
-    value = {
+    value: dict[str, Any] = {
         "architecture": "amd64",
         "os": "linux",
         "created": "1970-01-01T00:00:00Z",

@@ -1,252 +1,240 @@
 """ECR: repositories and images, over the same content as the registry. Digests and sizes are those of the bytes.
 
+Lifecycle and repository policies are kept and answered; nothing acts on them. Images are not scanned.
 Source: Amazon ECR API.
 """
 
-import base64
 import json
 import secrets
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
 
 from trimtab.local.bases import push_bases
-from trimtab.local.images import DigestMismatch, ImageStore, Repository, TagTaken
+from trimtab.local.ecr_images import EcrImages, account_of, page, refused
+from trimtab.local.images import Repository
 from trimtab.local.overlay import Arguments, Context, Reply, ServiceError, World
 from trimtab.local.protocol import Request, Response
-from trimtab.local.registry import Registry
+from trimtab.local.registry import Registry, Tokens
 
-_MEDIA = "application/vnd.oci.image.manifest.v1+json"
+_MOST_TAGS = 50
+_SEAL = "ecr.secret"
 
 
-class Ecr:
+class Ecr(EcrImages):
+    """The whole of the service but for the upload of layers, which the registry's own protocol does."""
+
     service = "ecr"
     whole = True
 
     def __init__(self, world: World) -> None:
-        self._world = world
-        self.images: ImageStore = world.images
-        kept = world.store.get("ecr.password", "registry")
-        self._password: str = kept["value"] if kept else secrets.token_urlsafe(32)
+        super().__init__(world)
+        kept = world.store.get(_SEAL, "registry")
+        secret: str = kept["value"] if kept else secrets.token_urlsafe(32)
         if kept is None:
-            world.store.put("ecr.password", "registry", {"value": self._password})
-        self._registry = Registry(self.images, self._password)
+            world.store.put(_SEAL, "registry", {"value": secret})
+        self._tokens = Tokens(secret)
+        self._registry = Registry(self.images, self._tokens)
 
     def tick(self, now: datetime) -> None:
         """Nothing moves by itself."""
 
     def recover(self) -> Sequence[str]:
-        push_bases(self.images, self._world.clock.now())
+        now = self.world.clock.now()
+        self.images.drop_old_uploads(now)
+        push_bases(self.images, now)
         return ()
 
     def registry(self, request: Request) -> Response:
-        """Answer the registry's own protocol."""
-        return self._registry.handle(request, self._world.clock.now())
+        """Answer the registry's own protocol. May be called outside the cloud's lock."""
+        return self._registry.handle(request, self.world.clock.now())
 
     def get_authorization_token(self, arguments: Arguments, context: Context) -> Reply:
-        token = base64.b64encode(f"AWS:{self._password}".encode()).decode()
-        expires = context.now + timedelta(hours=12)
-        return {
-            "authorizationData": [{"authorizationToken": token, "expiresAt": expires, "proxyEndpoint": self._world.endpoint}]
-        }
+        token, ends = self._tokens.issue(context.now)
+        granted = {"authorizationToken": token, "expiresAt": ends, "proxyEndpoint": self.world.endpoint}
+        return {"authorizationData": [granted]}
 
     # --- repositories ---
 
     def create_repository(self, arguments: Arguments, context: Context) -> Reply:
         name = arguments["repositoryName"]
-        if self.images.repositories.get(name):
-            raise ServiceError(
-                "RepositoryAlreadyExistsException",
-                f"The repository with name '{name}' already exists in the registry with id '{context.account}'",
-            )
+        account_of(arguments, context)
+        tags = _tags_in(arguments)
         repository = Repository(
             name,
             context.now,
             mutability=arguments.get("imageTagMutability", "MUTABLE"),
-            scan=bool(arguments.get("imageScanningConfiguration", {}).get("scanOnPush")),
-            tags={each["Key"]: each.get("Value", "") for each in arguments.get("tags") or ()},
+            scan=_scan_in(arguments),
+            tags=tags,
+            exclusions=_exclusions_in(arguments),
         )
-        self.images.repositories.put(repository)
+        if encryption := arguments.get("encryptionConfiguration"):
+            repository.encryption = dict(encryption)
+        with self.images.lock:
+            if self.images.repositories.get(name):
+                words = f"The repository with name '{name}' already exists in the registry with id '{context.account}'"
+                raise ServiceError("RepositoryAlreadyExistsException", words)
+            self.images.repositories.put(repository)
         return {"repository": self._shown(repository)}
 
     def describe_repositories(self, arguments: Arguments, context: Context) -> Reply:
         if names := arguments.get("repositoryNames"):
-            return {"repositories": [self._shown(self._repository(name)) for name in names]}
+            if arguments.get("nextToken") or arguments.get("maxResults"):
+                raise refused("nextToken and maxResults cannot be used with repositoryNames")
+            return {"repositories": [self._shown(self.repository({**arguments, "repositoryName": name})) for name in names]}
         every = sorted(self.images.repositories, key=lambda repository: repository.name)
-        place, limit = int(arguments.get("nextToken") or 0), int(arguments.get("maxResults") or 100)
-        token = str(place + limit) if place + limit < len(every) else None
-        return {"repositories": [self._shown(each) for each in every[place : place + limit]], "nextToken": token}
+        some, token = page(arguments, every)
+        return {"repositories": [self._shown(each) for each in some], "nextToken": token}
 
     def delete_repository(self, arguments: Arguments, context: Context) -> Reply:
-        repository = self._repository(arguments["repositoryName"])
+        repository = self.repository(arguments)
         if repository.images and not arguments.get("force"):
-            raise ServiceError(
-                "RepositoryNotEmptyException",
-                f"The repository with name '{repository.name}' cannot be deleted because it still contains images",
-            )
-        self.images.repositories.drop(repository.name)
+            words = f"The repository with name '{repository.name}' in registry with id '{context.account}' cannot be deleted"
+            raise ServiceError("RepositoryNotEmptyException", f"{words} because it still contains images")
+        self.images.drop_repository(repository.name)
         return {"repository": self._shown(repository)}
 
     def put_image_tag_mutability(self, arguments: Arguments, context: Context) -> Reply:
-        repository = self._repository(arguments["repositoryName"])
-        repository.mutability = arguments["imageTagMutability"]
-        self.images.repositories.put(repository)
-        return {"repositoryName": repository.name, "imageTagMutability": repository.mutability}
+        exclusions = _exclusions_in(arguments)
+        with self.changing(arguments) as repository:
+            repository.mutability, repository.exclusions = arguments["imageTagMutability"], exclusions
+        return self._named(repository) | _mutability(repository)
 
     def put_image_scanning_configuration(self, arguments: Arguments, context: Context) -> Reply:
-        repository = self._repository(arguments["repositoryName"])
-        repository.scan = bool(arguments["imageScanningConfiguration"].get("scanOnPush"))
-        self.images.repositories.put(repository)
-        return {"repositoryName": repository.name, "imageScanningConfiguration": {"scanOnPush": repository.scan}}
+        with self.changing(arguments) as repository:
+            repository.scan = _scan_in(arguments)
+        return self._named(repository) | {"imageScanningConfiguration": {"scanOnPush": repository.scan}}
 
-    # --- images ---
+    # --- policies, kept as they are given ---
 
-    def put_image(self, arguments: Arguments, context: Context) -> Reply:
-        repository, text = self._repository(arguments["repositoryName"]), arguments["imageManifest"]
-        media = arguments.get("imageManifestMediaType") or json.loads(text).get("mediaType") or _MEDIA
-        reference = arguments.get("imageTag") or arguments.get("imageDigest") or ""
-        try:
-            digest = self.images.put_manifest(repository, reference or "latest", text.encode(), media, context.now)
-        except TagTaken as error:
-            raise ServiceError(
-                "ImageTagAlreadyExistsException",
-                f"The image tag '{error}' already exists in the '{repository.name}' repository and cannot be overwritten because the repository is immutable.",
-            ) from error
-        except (KeyError, DigestMismatch) as error:
-            raise ServiceError("LayersNotFoundException", f"blob {error} is not in the registry") from error
-        return {"image": self._image(repository, digest, arguments.get("imageTag"))}
+    def put_lifecycle_policy(self, arguments: Arguments, context: Context) -> Reply:
+        text = _json_text(arguments["lifecyclePolicyText"], "lifecyclePolicyText")
+        with self.changing(arguments) as repository:
+            repository.lifecycle = text
+        return self._lifecycle(repository)
 
-    def batch_get_image(self, arguments: Arguments, context: Context) -> Reply:
-        repository = self._repository(arguments["repositoryName"])
-        images, failures = list[Any](), list[Any]()
-        for id, digest in self._resolved(repository, arguments["imageIds"]):
-            if digest:
-                images.append(self._image(repository, digest, id.get("imageTag")))
-            else:
-                failures.append(_not_found(id))
-        return {"images": images, "failures": failures}
+    def get_lifecycle_policy(self, arguments: Arguments, context: Context) -> Reply:
+        repository = self.repository(arguments)
+        if not repository.lifecycle:
+            raise _no_policy("LifecyclePolicyNotFoundException", "Lifecycle policy", repository, context)
+        return self._lifecycle(repository)
 
-    def batch_delete_image(self, arguments: Arguments, context: Context) -> Reply:
-        repository = self._repository(arguments["repositoryName"])
-        gone, failures = list[Any](), list[Any]()
-        for id, digest in self._resolved(repository, arguments["imageIds"]):
-            if digest is None:
-                failures.append(_not_found(id))
-                continue
-            image = repository.images[digest]
-            if tag := id.get("imageTag"):
-                image.tags.remove(tag)
-            if "imageDigest" in id or not image.tags:
-                del repository.images[digest]
-            gone.append({"imageDigest": digest, **({"imageTag": tag} if tag else {})})
-        self.images.repositories.put(repository)
-        return {"imageIds": gone, "failures": failures}
+    def delete_lifecycle_policy(self, arguments: Arguments, context: Context) -> Reply:
+        answer = self.get_lifecycle_policy(arguments, context)
+        with self.changing(arguments) as repository:
+            repository.lifecycle = ""
+        return answer
 
-    def describe_images(self, arguments: Arguments, context: Context) -> Reply:
-        repository = self._repository(arguments["repositoryName"])
-        if ids := arguments.get("imageIds"):
-            found = list(self._resolved(repository, ids))
-            if any(digest is None for _, digest in found):
-                raise ServiceError(
-                    "ImageNotFoundException", f"The image requested does not exist in the '{repository.name}' repository"
-                )
-            digests = list(dict.fromkeys(digest for _, digest in found if digest))
-        else:
-            digests = sorted(repository.images)
-        details = [self._detail(repository, digest) for digest in digests]
-        place, limit = int(arguments.get("nextToken") or 0), int(arguments.get("maxResults") or 100)
-        token = str(place + limit) if place + limit < len(details) else None
-        return {"imageDetails": details[place : place + limit], "nextToken": token}
+    def set_repository_policy(self, arguments: Arguments, context: Context) -> Reply:
+        text = _json_text(arguments["policyText"], "policyText")
+        with self.changing(arguments) as repository:
+            repository.policy = text
+        return self._policy(repository)
 
-    def list_images(self, arguments: Arguments, context: Context) -> Reply:
-        repository, wanted = (
-            self._repository(arguments["repositoryName"]),
-            arguments.get("filter", {}).get("tagStatus", "ANY"),
-        )
-        ids: list[dict[str, str]] = []
-        for digest, image in sorted(repository.images.items()):
-            ids += [{"imageDigest": digest, "imageTag": tag} for tag in image.tags] if wanted != "UNTAGGED" else []
-            ids += [{"imageDigest": digest}] if not image.tags and wanted != "TAGGED" else []
-        return {"imageIds": ids}
+    def get_repository_policy(self, arguments: Arguments, context: Context) -> Reply:
+        repository = self.repository(arguments)
+        if not repository.policy:
+            raise _no_policy("RepositoryPolicyNotFoundException", "Repository policy", repository, context)
+        return self._policy(repository)
 
-    def batch_check_layer_availability(self, arguments: Arguments, context: Context) -> Reply:
-        self._repository(arguments["repositoryName"])
-        layers: list[dict[str, Any]] = []
-        for digest in arguments["layerDigests"]:
-            path = self.images.blob(digest)
-            layers.append(
-                {"layerDigest": digest, "layerAvailability": "AVAILABLE" if path else "UNAVAILABLE"}
-                | ({"layerSize": path.stat().st_size} if path else {})
-            )
-        return {"layers": layers, "failures": []}
+    def delete_repository_policy(self, arguments: Arguments, context: Context) -> Reply:
+        answer = self.get_repository_policy(arguments, context)
+        with self.changing(arguments) as repository:
+            repository.policy = ""
+        return answer
 
     # --- tags ---
 
     def tag_resource(self, arguments: Arguments, context: Context) -> Reply:
-        repository = self._by_arn(arguments["resourceArn"])
-        repository.tags |= {each["Key"]: each.get("Value", "") for each in arguments["tags"]}
-        self.images.repositories.put(repository)
+        fresh = _tags_in(arguments)
+        with self.changing(self._at(arguments)) as repository:
+            _check_count(repository.tags | fresh)
+            repository.tags |= fresh
         return {}
 
     def untag_resource(self, arguments: Arguments, context: Context) -> Reply:
-        repository = self._by_arn(arguments["resourceArn"])
-        repository.tags = {name: value for name, value in repository.tags.items() if name not in arguments["tagKeys"]}
-        self.images.repositories.put(repository)
+        gone = arguments["tagKeys"]
+        with self.changing(self._at(arguments)) as repository:
+            repository.tags = {name: value for name, value in repository.tags.items() if name not in gone}
         return {}
 
     def list_tags_for_resource(self, arguments: Arguments, context: Context) -> Reply:
-        tags = self._by_arn(arguments["resourceArn"]).tags
+        tags = self.repository(self._at(arguments)).tags
         return {"tags": [{"Key": name, "Value": value} for name, value in sorted(tags.items())]}
 
     # --- inside ---
 
-    def _repository(self, name: str) -> Repository:
-        repository = self.images.repositories.get(name)
-        if repository is None:
-            raise ServiceError(
-                "RepositoryNotFoundException",
-                f"The repository with name '{name}' does not exist in the registry with id '{self._world.account}'",
-            )
-        return repository
+    def _at(self, arguments: Arguments) -> Arguments:
+        """The repository that an ARN names, as an argument."""
+        arn = str(arguments["resourceArn"])
+        prefix = f"arn:aws:ecr:{self.world.region}:{self.world.account}:repository/"
+        if not arn.startswith(prefix):
+            raise refused(f"Invalid parameter at 'resourceArn' failed to satisfy constraint: 'Invalid ARN {arn}'")
+        return {"repositoryName": arn.removeprefix(prefix)}
 
-    def _by_arn(self, arn: str) -> Repository:
-        return self._repository(arn.partition(":repository/")[2])
+    def _named(self, repository: Repository) -> dict[str, Any]:
+        return {"registryId": self.world.account, "repositoryName": repository.name}
 
-    def _resolved(self, repository: Repository, ids: Sequence[Arguments]) -> Iterator[tuple[dict[str, Any], str | None]]:
-        for id in ids:
-            yield dict(id), repository.resolve(id.get("imageDigest") or id.get("imageTag") or "")
+    def _lifecycle(self, repository: Repository) -> dict[str, Any]:
+        return self._named(repository) | {"lifecyclePolicyText": repository.lifecycle}
 
-    def _image(self, repository: Repository, digest: str, tag: str | None) -> dict[str, Any]:
-        id = {"imageDigest": digest} | ({"imageTag": tag} if tag else {})
-        shown = {"registryId": self._world.account, "repositoryName": repository.name, "imageId": id}
-        media = repository.images[digest].media_type
-        return shown | {"imageManifest": self.images.manifest(digest).decode(), "imageManifestMediaType": media}
-
-    def _detail(self, repository: Repository, digest: str) -> dict[str, Any]:
-        image = repository.images[digest]
-        return {
-            "registryId": self._world.account,
-            "repositoryName": repository.name,
-            "imageDigest": digest,
-            "imageTags": list(image.tags),
-            "imageSizeInBytes": image.size,
-            "imagePushedAt": image.pushed,
-            "imageManifestMediaType": image.media_type,
-        }
+    def _policy(self, repository: Repository) -> dict[str, Any]:
+        return self._named(repository) | {"policyText": repository.policy}
 
     def _shown(self, repository: Repository) -> dict[str, Any]:
-        host = self._world.endpoint.partition("://")[2]
+        host = self.world.endpoint.partition("://")[2]
         return {
-            "repositoryArn": f"arn:aws:ecr:{self._world.region}:{self._world.account}:repository/{repository.name}",
-            "registryId": self._world.account,
-            "repositoryName": repository.name,
+            **self._named(repository),
+            **_mutability(repository),
+            "repositoryArn": f"arn:aws:ecr:{self.world.region}:{self.world.account}:repository/{repository.name}",
             "repositoryUri": f"{host}/{repository.name}",
             "createdAt": repository.created,
-            "imageTagMutability": repository.mutability,
             "imageScanningConfiguration": {"scanOnPush": repository.scan},
-            "encryptionConfiguration": {"encryptionType": "AES256"},
+            "encryptionConfiguration": dict(repository.encryption),
         }
 
 
-def _not_found(id: dict[str, Any]) -> dict[str, Any]:
-    return {"imageId": id, "failureCode": "ImageNotFound", "failureReason": "Requested image not found"}
+def _mutability(repository: Repository) -> dict[str, Any]:
+    filters = [{"filterType": "WILDCARD", "filter": each} for each in repository.exclusions]
+    excluded = {"imageTagMutabilityExclusionFilters": filters} if filters else {}
+    return {"imageTagMutability": repository.mutability} | excluded
+
+
+def _scan_in(arguments: Arguments) -> bool:
+    given: dict[str, Any] = arguments.get("imageScanningConfiguration") or {}
+    return bool(given.get("scanOnPush"))
+
+
+def _exclusions_in(arguments: Arguments) -> list[str]:
+    given: list[dict[str, str]] = list(arguments.get("imageTagMutabilityExclusionFilters") or ())
+    if bool(given) != str(arguments.get("imageTagMutability", "")).endswith("_WITH_EXCLUSION"):
+        raise refused("imageTagMutabilityExclusionFilters go with a mutability of _WITH_EXCLUSION, and only with it")
+    return [each["filter"] for each in given]
+
+
+def _tags_in(arguments: Arguments) -> dict[str, str]:
+    tags = {each["Key"]: each.get("Value", "") for each in arguments.get("tags") or ()}
+    _check_count(tags)
+    if any(name.lower().startswith("aws:") for name in tags):
+        raise ServiceError("InvalidTagParameterException", "Tag keys that begin with aws: are reserved")
+    return tags
+
+
+def _check_count(tags: dict[str, str]) -> None:
+    if len(tags) > _MOST_TAGS:
+        raise ServiceError("TooManyTagsException", f"A repository has at most {_MOST_TAGS} tags")
+
+
+def _json_text(text: str, name: str) -> str:
+    try:
+        value = cast(object, json.loads(text))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise refused(f"Invalid parameter at '{name}' failed to satisfy constraint: 'Invalid JSON'")
+    return text
+
+
+def _no_policy(code: str, what: str, repository: Repository, context: Context) -> ServiceError:
+    words = f"{what} does not exist for the repository with name '{repository.name}'"
+    return ServiceError(code, f"{words} in the registry with id '{context.account}'")
