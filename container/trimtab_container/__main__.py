@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import trimtab_container
 
-USAGE = """usage: trimtab-container train | evaluate | serve | check [--code DIR] [--model DIR] [--entry-point FILE] | --version
+USAGE = """usage: trimtab-container train | evaluate | serve | check [--code DIR] [--model DIR] [--entry-point FILE]
   train      run the training script under SageMaker's contract
   evaluate   run the evaluation script, and check its evaluation.json
   serve      answer /ping and /invocations

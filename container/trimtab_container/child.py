@@ -1,6 +1,7 @@
 """Runs one script as PID 1 should: no shell, signals passed on, every orphan reaped, its last words kept."""
 
 import collections
+import contextlib
 import os
 import signal
 import subprocess
@@ -61,7 +62,5 @@ def _pass_on(source: IO[bytes], words: "collections.deque[bytes]") -> None:
 
 
 def _signal(pid: int, number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass

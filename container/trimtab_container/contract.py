@@ -106,7 +106,7 @@ def _text(value: Any) -> str:
 
 
 def _gpus() -> int:
-    return len([each for each in Path("/dev").glob("nvidia[0-9]*")]) if Path("/dev").is_dir() else 0
+    return len(list(Path("/dev").glob("nvidia[0-9]*"))) if Path("/dev").is_dir() else 0
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -70,7 +70,8 @@ def _raw(body: bytes, tensor: Tensor) -> "np.ndarray[Any, Any]":
             "WrongSize",
             f"{len(body)} bytes are no whole number of records of {tensor.record_bytes} bytes ({_words(tensor)})",
         )
-    return np.frombuffer(body, tensor.dtype).reshape(-1, *tensor.record)
+    # NumPy's overload for a type that is only known at run time answers a partly unknown one.
+    return np.frombuffer(body, tensor.dtype).reshape(-1, *tensor.record)  # pyright: ignore
 
 
 def _json(body: bytes) -> Any:

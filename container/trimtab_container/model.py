@@ -70,12 +70,13 @@ def load(folder: Path, expected: str = "") -> Model:
         if name not in files:
             raise ModelError(f"{folder} holds no {name}")
     card, golden = _json(files, CARD), _json(files, GOLDEN)
-    options = onnxruntime.SessionOptions()
+    runtime: Any = onnxruntime  # ships no types
+    options = runtime.SessionOptions()
     options.intra_op_num_threads = usable_cpus()
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(files[MODEL], options, providers=["CPUExecutionProvider"])
+        session = runtime.InferenceSession(files[MODEL], options, providers=["CPUExecutionProvider"])
     except Exception as error:  # classes that ONNX Runtime makes at run time
         raise ModelError(f"{MODEL} cannot be loaded: {str(error)[:400]}") from error
     tensor = _input(card, session)
@@ -108,7 +109,7 @@ def _proven(model: Model, golden: dict[str, Any]) -> Model:
 def _input(card: dict[str, Any], session: Any) -> Tensor:
     """What the card says of the input, held against the model itself."""
     actual = session.get_inputs()[0]
-    declared = card.get("input") or {}
+    declared: dict[str, Any] = card.get("input") or {}
     try:
         dtype = np.dtype(str(declared["dtype"]))
         shape = tuple(None if size is None else int(size) for size in declared["shape"])

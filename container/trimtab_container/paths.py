@@ -1,6 +1,6 @@
 """Where SageMaker's contract puts things. Everything lies under SAGEMAKER_BASE_DIR, by default /opt/ml."""
 
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ class Paths:
     base: Path
 
     @classmethod
-    def of(cls, environment: "os._Environ[str] | dict[str, str]") -> "Paths":
+    def of(cls, environment: Mapping[str, str]) -> "Paths":
         return cls(Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml"))
 
     @property

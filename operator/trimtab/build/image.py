@@ -60,13 +60,16 @@ def assemble(
 
 def is_host(config: Mapping[str, Any]) -> bool:
     """Whether a base is empty and stands for the machine's Python."""
-    return (config.get("config", {}).get("Labels") or {}).get(BASE_LABEL) == HOST
+    labels: Mapping[str, str] = config.get("config", {}).get("Labels") or {}
+    return labels.get(BASE_LABEL) == HOST
 
 
 def _config(base: Mapping[str, Any], layers: Sequence[Layer], parts: Parts, labels: Mapping[str, str]) -> dict[str, Any]:
-    inside = dict(base.get("config", {}))
-    all_labels = {**(inside.get("Labels") or {}), **labels, REQUIREMENTS_LABEL: parts.requirements}
-    environment = [each for each in inside.get("Env") or [] if not each.startswith("PYTHONPATH=")]
+    inside: dict[str, Any] = dict(base.get("config", {}))
+    before: dict[str, str] = inside.get("Labels") or {}
+    all_labels = {**before, **labels, REQUIREMENTS_LABEL: parts.requirements}
+    variables: list[str] = inside.get("Env") or []
+    environment = [each for each in variables if not each.startswith("PYTHONPATH=")]
     inside |= {
         "Entrypoint": ["python3", f"/{LAUNCHER}"],
         "Cmd": ["serve"],

@@ -3,9 +3,10 @@
 import getpass
 import os
 import socket
+import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from trimtab.cli.endpoint import url_of
 from trimtab.clients.aws import Account, Aws
 from trimtab.clients.clock import SystemClock
 from trimtab.core.errors import UserError
+from trimtab.core.kind import Call
 from trimtab.engine.book import BookCaller
 from trimtab.engine.contents import Content, DigestCache
 from trimtab.engine.driver import Driver
@@ -71,7 +73,7 @@ def documents(files: tuple[str, ...]) -> list[tuple[Document, Path]]:
     mistakes: list[Exception] = []
     for file in _files(files):
         try:
-            text = click.get_binary_stream("stdin").read() if file == "-" else Path(file).read_bytes()
+            text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
             folder = Path.cwd() if file == "-" else Path(file).resolve().parent
             found += [(document, folder) for document in load(text, file)]
         except OSError as error:
@@ -123,8 +125,17 @@ def environment_named(name: str, given: tuple[Environment, ...] = ()) -> Environ
 
 
 @contextmanager
-def session(environment: Environment, contents: dict[str, Content] | None = None) -> Iterator[Session]:
-    """Build the engine; workers stop and temporary files go when it ends."""
+def session(
+    environment: Environment,
+    contents: dict[str, Content] | None = None,
+    *,
+    before: Callable[[Call], None] | None = None,
+    after: Callable[[Call], None] | None = None,
+) -> Generator[Session]:
+    """Build the engine; workers stop and temporary files go when it ends.
+
+    before, after: called round every call that a pass makes; what they raise ends the pass, as a crash would.
+    """
     aws = Aws(_account(environment))
     clock = SystemClock()
     with (
@@ -136,8 +147,8 @@ def session(environment: Environment, contents: dict[str, Content] | None = None
         bench = Bench(aws, {**(contents or {}), "launcher": launcher}, serving_lock(), scratch)
         transfers = Transfers({"upload": Upload(bench), "unpack": Unpack(bench), "image": BuildImage(bench)})
         caller = BookCaller(aws)
-        driver = Driver(caller, transfers, threads)
-        ledgers = Ledgers(Driver(aws, transfers, threads), environment.spec.buckets.state)
+        driver = Driver(caller, transfers, threads, before=before, after=after)
+        ledgers = Ledgers(driver, environment.spec.buckets.state)
         reconciler = Reconciler(
             environment=environment,
             kinds=KINDS,

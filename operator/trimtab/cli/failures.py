@@ -6,6 +6,7 @@ import traceback
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -17,8 +18,8 @@ _CODES = {"throttled": 3, "transient": 3}
 
 def show(error: Exception) -> int:
     """Print an error on stderr; returns the exit code."""
-    if isinstance(error, ExceptionGroup):
-        errors = sorted(_flat(error), key=_place)
+    if isinstance(error, BaseExceptionGroup):
+        errors = sorted(_flat(cast(BaseExceptionGroup[BaseException], error)), key=_place)
         for each in errors:
             _show_one(each)
         return max(exit_code(each) for each in errors)
@@ -75,7 +76,7 @@ def _show_bug(error: BaseException) -> None:
 def _flat(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
     for each in group.exceptions:
         if isinstance(each, BaseExceptionGroup):
-            yield from _flat(each)
+            yield from _flat(cast(BaseExceptionGroup[BaseException], each))
         else:
             yield each
 

@@ -1,5 +1,7 @@
 """`trimtab validate`: check documents, without any network."""
 
+from typing import Any
+
 import click
 
 from trimtab.cli.output import output_option, print_data, talk
@@ -32,7 +34,7 @@ def command(files: tuple[str, ...], output: str) -> int:
     return 0
 
 
-def _name(value: object) -> str:
-    metadata = value.metadata  # pyright: ignore
+def _name(value: Any) -> str:
+    metadata: Any = value.metadata
     namespace = getattr(metadata, "namespace", "")
     return f"{namespace}/{metadata.name}" if namespace else str(metadata.name)

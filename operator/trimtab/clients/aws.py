@@ -70,7 +70,7 @@ class Aws:
             key = (service, reading)
             if key not in self._clients:
                 tries = 3 if reading else 1
-                settings = {
+                settings: dict[str, Any] = {
                     "retries": {"mode": "standard", "total_max_attempts": tries},
                     "connect_timeout": 10,
                     "read_timeout": 60,

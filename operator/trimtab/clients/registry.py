@@ -77,18 +77,10 @@ class Registry:
         headers: Mapping[str, str] | None = None,
         accept: tuple[int, ...] = (),
     ) -> urllib3.BaseHTTPResponse:
-        url = urljoin(self._base, path)
-        for last in (False, True):
-            self._authorization = self._authorization or f"Basic {self._token()}"
-            sent = {"Authorization": self._authorization, **(headers or {})}
-            try:
-                reply = self._pool.request(method, url, body=body, headers=sent)
-            except urllib3.exceptions.HTTPError as error:
-                raise Failure("transient", f"registry {self._base}: {type(error).__name__}", operation=method) from error
-            if reply.status == 401 and not last:
-                self._authorization = ""
-                continue
-            break
+        reply = self._send(method, path, body, headers)
+        if reply.status == 401:  # a token lives twelve hours
+            self._authorization = ""
+            reply = self._send(method, path, body, headers)
         if reply.status < 400 or reply.status in accept:
             return reply
         meaning = _MEANINGS.get(reply.status, "transient" if reply.status >= 500 else "invalid")
@@ -97,6 +89,16 @@ class Registry:
             f"registry: {method} {path.partition('?')[0]}: {reply.status} {_reason(reply.data)}",
             code=str(reply.status),
         )
+
+    def _send(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None
+    ) -> urllib3.BaseHTTPResponse:
+        self._authorization = self._authorization or f"Basic {self._token()}"
+        sent = {"Authorization": self._authorization, **(headers or {})}
+        try:
+            return self._pool.request(method, urljoin(self._base, path), body=body, headers=sent)
+        except urllib3.exceptions.HTTPError as error:
+            raise Failure("transient", f"registry {self._base}: {type(error).__name__}", operation=method) from error
 
 
 def _for_platform(index: Mapping[str, Any], repository: str, reference: str) -> str:

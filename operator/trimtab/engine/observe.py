@@ -32,7 +32,7 @@ class Observer:
     ) -> Snapshot:
         """Observe every node of the graph, and what the ledger holds beside it."""
         seen: dict[str, Seen] = {}
-        waiting = dict(graph.nodes)
+        waiting: dict[str, Node] = dict(graph.nodes)
         while waiting:
             ready: dict[str, tuple[Node, str]] = {}
             for node in list(waiting.values()):
@@ -44,7 +44,8 @@ class Observer:
                     del waiting[node.id]
             if ready:
                 seen |= self._read({id: (node.kind, identity) for id, (node, identity) in ready.items()})
-            waiting = {id: node for id, node in waiting.items() if id not in seen}
+            for id in ready:
+                del waiting[id]
         gone = self._read({f"{each.kind}#{each.identity}": (each.kind, each.identity) for each in stale})
         return Snapshot(at, seen, dict(transfers), tuple(self._stale(each, gone) for each in stale))
 

@@ -6,9 +6,10 @@ A pin is sticky: it stands in the ledger and is resolved again when its text cha
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from trimtab.core.errors import UserError
-from trimtab.core.kind import Call, Failure
+from trimtab.core.kind import Call, Failure, Reply
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Ledger
 
@@ -40,11 +41,11 @@ def image_digest(uri: str, driver: Driver) -> str:
     account = _ACCOUNT.fullmatch(match["host"])
     arguments = {"repositoryName": match["repository"], "imageIds": [{"imageTag": match["tag"] or "latest"}]}
     try:
-        reply = driver.make(Call("ecr", "BatchGetImage", arguments | ({"registryId": account[1]} if account else {})))
+        reply: Reply = driver.make(Call("ecr", "BatchGetImage", arguments | ({"registryId": account[1]} if account else {})))
     except Failure as failure:
         if failure.meaning != "absent":
             raise
-        reply = {"images": []}
+        reply = {"images": list[Any]()}
     if not reply["images"]:
         raise UserError(
             f"image {uri} is not in its registry", code="TT3004", reason="ImageMissing", fix="push it, or name another"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def resolve(
     read: dict[str, Content] = {}
     for field_path, source in _sources(deployment):
         name = field_path.split(".")[1]
-        report = (lambda size, name=name: progress(name, size)) if progress else None
+        report = partial(progress, name) if progress else None
         read[name] = read_folder(folder / source, folder, document.positions.of(field_path), cache=cache, progress=report)
     if cache:
         cache.save()

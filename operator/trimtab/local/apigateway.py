@@ -4,7 +4,7 @@ Source: Amazon API Gateway API (V1); "Working with API Gateway extensions to Ope
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,12 +14,17 @@ from trimtab.local.apigateway_records import Api, Deployment, Key, Stage, UsageP
 from trimtab.local.overlay import Arguments, Context, Reply, ServiceError, World
 from trimtab.local.shelf import Shelf
 
-_SETTINGS = {
+
+def _truth(text: str) -> bool:
+    return text == "true"
+
+
+_SETTINGS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "throttling/rateLimit": ("throttlingRateLimit", float),
     "throttling/burstLimit": ("throttlingBurstLimit", int),
-    "metrics/enabled": ("metricsEnabled", lambda text: text == "true"),
+    "metrics/enabled": ("metricsEnabled", _truth),
     "logging/loglevel": ("loggingLevel", str),
-    "logging/dataTrace": ("dataTraceEnabled", lambda text: text == "true"),
+    "logging/dataTrace": ("dataTraceEnabled", _truth),
 }
 
 
@@ -127,11 +132,11 @@ class ApiGateway:
     def get_resources(self, arguments: Arguments, context: Context) -> Reply:
         api = self._api(arguments["restApiId"])
         paths: Mapping[str, Any] = api.body.get("paths", {})
-        items = [{"id": f"{api.id[:6]}root", "path": "/"}] if "/" not in paths else []
+        root: dict[str, Any] = {"id": f"{api.id[:6]}root", "path": "/"}
+        items = [] if "/" in paths else [root]
         for path, methods in sorted(paths.items()):
-            shown = {
-                verb.upper(): {} for verb in methods if not verb.startswith("x-") or verb == "x-amazon-apigateway-any-method"
-            }
+            verbs = [verb for verb in methods if not verb.startswith("x-") or verb == "x-amazon-apigateway-any-method"]
+            shown: dict[str, Any] = {str(verb).upper(): {} for verb in verbs}
             items.append({"id": short_id(6), "path": path, "pathPart": path.rpartition("/")[2], "resourceMethods": shown})
         return _page(items, arguments)
 
@@ -362,7 +367,7 @@ class ApiGateway:
         return {"tags": dict(self._tagged(arguments["resourceArn"])[0])}
 
     def _tagged(self, arn: str) -> tuple[dict[str, str], Any]:
-        """(tags, what puts their holder back) for arn:aws:apigateway:<region>::/restapis/<id>[/stages/<name>] and the like."""
+        """(tags, what puts their holder back) for "arn:aws:apigateway:<region>::/restapis/<id>" and the like."""
         parts = arn.partition("::/")[2].split("/")
         if parts[0] == "restapis" and len(parts) == 4:
             api, stage = self._stage({"restApiId": parts[1], "stageName": parts[3]})

@@ -5,6 +5,8 @@ from typing import Any
 
 import boto3
 
+from trimtab.local.paths import REGION
+
 STATE_BUCKET, DATA_BUCKET = "trimtab-local-state", "trimtab-local-data"
 
 _ENVIRONMENT = """\
@@ -30,7 +32,7 @@ spec:
 
 def prepare(session: boto3.Session, endpoint: str, invoke: str, account: str, folder: Path) -> None:
     """Make what is missing and write environment.yaml. Repeats are harmless."""
-    region = session.region_name
+    region = REGION
 
     def client(service: str) -> Any:
         return session.client(service, endpoint_url=endpoint)  # pyright: ignore

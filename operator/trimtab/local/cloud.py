@@ -161,7 +161,7 @@ class Cloud:
             response = self._faulty(request, operation, request_id, signed.region)
         except ServiceError as error:
             code = error.code
-            response = refusal(request, operation, error, request_id)
+            response = refusal(operation, error, request_id)
         self._note(operation, response.status, code, request_id)
         return response
 

@@ -10,16 +10,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import urllib3
 
 from trimtab.core.errors import UserError
+from trimtab.local.environments import cache_folder
 from trimtab.local.executor import ProcessExecutor, namespaces_work
 from trimtab.local.images import ImageStore
-from trimtab.local.environments import cache_folder
 from trimtab.local.paths import CloudInfo, cloud_info, own_folder
 from trimtab.local.store import SqliteStore
 
@@ -146,7 +146,7 @@ def execute(command: Sequence[str], state: Path | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _cloud(state: Path | None) -> Iterator[Mapping[str, str]]:
+def _cloud(state: Path | None) -> Generator[Mapping[str, str]]:
     folder = state or Path(tempfile.mkdtemp(prefix="trimtab-local-"))
     port, invoke_port = free_ports(2)
     try:

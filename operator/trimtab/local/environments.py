@@ -10,12 +10,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-
-from trimtab_container import bundle
 
 TRAINING_LOCK = "locks/pytorch-training.txt"
 
@@ -55,7 +53,7 @@ def training_lock() -> str:
 
 def serving_lock() -> str:
     """The lock of serving images."""
-    return files(bundle.__package__).joinpath("locks/serving.txt").read_text()
+    return files("trimtab_container").joinpath("locks/serving.txt").read_text()
 
 
 def _make(lock: str, path: Path) -> None:
@@ -90,7 +88,7 @@ def _run(command: list[str]) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Generator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         try:

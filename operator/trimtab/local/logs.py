@@ -17,7 +17,9 @@ from trimtab.local.shelf import Shelf
 RETENTIONS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 _PRUNE_EVERY = timedelta(minutes=1)
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY AUTOINCREMENT, grp TEXT, stream TEXT, at INTEGER, came INTEGER, message TEXT);
+CREATE TABLE IF NOT EXISTS events (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, grp TEXT, stream TEXT, at INTEGER, came INTEGER, message TEXT
+);
 CREATE INDEX IF NOT EXISTS by_time ON events (grp, at);
 CREATE INDEX IF NOT EXISTS by_stream ON events (grp, stream, at);
 """

@@ -171,7 +171,6 @@ class Neighbours:
 def _moto() -> tuple[Any, Any]:
     """(moto's dispatcher, its generator of ids), with two slow look-ups cached: each request made 175 stat calls."""
     import moto.backends as backends
-    import moto.core.authorization  # noqa: F401 - loaded before the cache below is put in place
     from moto.core import utils
     from moto.moto_api._internal import mock_random
     from moto.moto_server import werkzeug_app
@@ -206,4 +205,7 @@ def _backend(service: str, account: str, region: str) -> None:
         regions = get_backend(service)[account]  # type: ignore[call-overload]
     except (ImportError, KeyError):
         return  # no service of moto's by that name
-    _ = regions[region] if region in regions.regions else regions["aws"] if "aws" in regions.regions else None
+    for name in (region, "aws"):
+        if name in regions.regions:
+            regions[name]  # made by being asked for
+            return

@@ -1,25 +1,25 @@
 """AWS's wire protocols for the overlays: which operation a request is, its arguments, and how answers are written.
 
-Parsing and serialising are moto's (moto.core.parse, moto.core.serialize), driven by botocore's models; finding the operation,
-validation against the model's constraints, and errors are ours. tests/aws/test_gateway.py holds what is used of moto.
+Parsing and serialising are moto's (moto.core.parse, moto.core.serialize), driven by botocore's models; finding the
+operation, validation against the model's constraints, and errors are ours.
 """
 
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 from xml.sax.saxutils import escape
 
 import botocore.session
-from moto.core.model import OperationModel, ServiceModel
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
 from werkzeug.datastructures import Headers, MultiDict
 
+from trimtab.local.constraints import problems
 from trimtab.local.overlay import ServiceError
 
 _READS = re.compile(r"(Get|List|Describe|Head|Lookup|Search|BatchGet|BatchCheck|Filter|Query|Scan|Select|Test|Simulate)\w*")
@@ -81,7 +81,7 @@ def operation_of(request: Request, signing_name: str) -> Operation:
     if service == "apigateway" and request.path.startswith("/v2/"):
         service = "apigatewayv2"
     try:
-        model = get_service_model(service)
+        model = _model(service)
     except Exception:  # botocore's UnknownServiceError and its kin
         return Operation(service, "", {})
     if target := request.headers.get("x-amz-target"):
@@ -91,10 +91,10 @@ def operation_of(request: Request, signing_name: str) -> Operation:
         return Operation(service, str(fields.get("Action", "")), {})
     if service == "s3":
         return Operation(service, "GetObject" if request.method in ("GET", "HEAD") else "PutObject", {})
-    return _rest_operation(model, service, request)
+    return _rest_operation(service, request)
 
 
-def _rest_operation(model: ServiceModel, service: str, request: Request) -> Operation:
+def _rest_operation(service: str, request: Request) -> Operation:
     names = {name for name, _ in request.query}
     for method, pattern, names_in, wanted, operation in _routes(service):
         match = pattern.fullmatch(request.path) if method == request.method else None
@@ -105,13 +105,16 @@ def _rest_operation(model: ServiceModel, service: str, request: Request) -> Oper
     return Operation(service, "", {})
 
 
+Route = tuple[str, re.Pattern[str], tuple[str, ...], frozenset[str], str]
+
+
 @cache
-def _routes(service: str) -> list[tuple[str, re.Pattern[str], tuple[str, ...], frozenset[str], str]]:
+def _routes(service: str) -> list[Route]:
     """(method, path, names of its variables, query names, operation), the most particular first."""
-    model = get_service_model(service)
-    ranked: list[tuple[tuple[int, int, int], tuple[str, re.Pattern[str], tuple[str, ...], frozenset[str], str]]] = []
+    model = _model(service)
+    ranked: list[tuple[tuple[int, int, int], Route]] = []
     for name in model.operation_names:
-        http = model.operation_model(name).http
+        http: dict[str, str] = model.operation_model(name).http
         path, _, query = http["requestUri"].partition("?")
         expression, place, names = "", 0, list[str]()
         for match in _VARIABLE.finditer(path):
@@ -120,20 +123,24 @@ def _routes(service: str) -> list[tuple[str, re.Pattern[str], tuple[str, ...], f
             names.append(match[1])
         expression += re.escape(path[place:])
         fixed = frozenset(part.partition("=")[0] for part in query.split("&") if part)
-        route = (http["method"], re.compile(f"{expression}/?"), tuple(names), fixed, name)
+        route: Route = (http["method"], re.compile(f"{expression}/?"), tuple(names), fixed, str(name))
         ranked.append(((len(names), -len(path), -len(fixed)), route))
-    return [route for _, route in sorted(ranked, key=lambda each: each[0])]
+    return [route for _, route in sorted(ranked, key=_rank)]
+
+
+def _rank(ranked: tuple[tuple[int, int, int], Route]) -> tuple[int, int, int]:
+    return ranked[0]
 
 
 def arguments_of(request: Request, operation: Operation) -> dict[str, Any]:
     """Parse and validate a request's arguments. Raises ServiceError."""
-    model = _operation_model(operation)
-    parser = PROTOCOL_PARSERS[model.service_model.protocol](model)
-    values = MultiDict(request.query)
+    model = _model(operation.service).operation_model(operation.name)
+    parser: Any = PROTOCOL_PARSERS[model.service_model.protocol](model)
+    values: MultiDict[str, str] = MultiDict(request.query)
     if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         values.update(MultiDict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)))
     try:
-        parsed = parser.parse(
+        parsed: dict[str, Any] = parser.parse(
             {
                 "method": request.method,
                 "values": values,
@@ -145,83 +152,46 @@ def arguments_of(request: Request, operation: Operation) -> dict[str, Any]:
         )
     except Exception as error:  # whatever a malformed body makes the parser raise is the client's fault
         raise ServiceError("SerializationException", f"the request cannot be parsed: {error}") from error
-    parsed = {name: value for name, value in parsed.items() if value is not None}
-    problems = list(_problems(parsed, model.input_shape, "")) if model.input_shape else []
-    if problems:
-        raise ServiceError(_validation_code(model), "; ".join(problems[:5]))
-    return parsed
+    given: dict[str, Any] = {name: value for name, value in parsed.items() if value is not None}
+    found = list(problems(given, model.input_shape)) if model.input_shape else []
+    if found:
+        raise ServiceError(_VALIDATION.get(operation.service, "ValidationException"), "; ".join(found[:5]))
+    return given
 
 
-def _problems(value: Any, shape: Any, path: str) -> Any:
-    """What breaks the constraints of the model, in AWS's words."""
-    if shape.type_name == "structure":
-        if not isinstance(value, dict):
-            return
-        for name in shape.required_members:
-            if value.get(name) is None:
-                yield f"Value null at '{path}{name}' failed to satisfy constraint: Member must not be null"
-        for name, member in shape.members.items():
-            if value.get(name) is not None:
-                yield from _problems(value[name], member, f"{path}{name}.")
-        return
-    where, limits = path.rstrip("."), shape.metadata
-    size = value if isinstance(value, (int, float)) else len(value) if isinstance(value, (str, list, dict, bytes)) else None
-    if size is not None and not isinstance(value, bool):
-        words = "value" if isinstance(value, (int, float)) else "length"
-        if size < limits.get("min", size):
-            yield f"Value at '{where}' failed to satisfy constraint: Member must have {words} greater than or equal to {limits['min']}"
-        if size > limits.get("max", size):
-            yield f"Value at '{where}' failed to satisfy constraint: Member must have {words} less than or equal to {limits['max']}"
-    if isinstance(value, str):
-        pattern = _pattern(limits["pattern"]) if "pattern" in limits else None
-        if pattern and not pattern.fullmatch(value):
-            yield f"Value '{value}' at '{where}' failed to satisfy constraint: Member must satisfy regular expression pattern: {pattern.pattern}"
-        if getattr(shape, "enum", None) and value not in shape.enum:
-            yield f"Value '{value}' at '{where}' failed to satisfy constraint: Member must satisfy enum value set: [{', '.join(shape.enum)}]"
-    if shape.type_name == "list":
-        for index, item in enumerate(value):
-            yield from _problems(item, shape.member, f"{where}.{index + 1}.member.")
-    if shape.type_name == "map":
-        for item in value.values():
-            yield from _problems(item, shape.value, f"{where}.")
+_VALIDATION = {
+    "ecs": "InvalidParameterException",
+    "ecr": "InvalidParameterException",
+    "logs": "InvalidParameterException",
+    "apigateway": "BadRequestException",
+    "apigatewayv2": "BadRequestException",
+    "elbv2": "ValidationError",
+}
 
 
-@lru_cache(maxsize=2048)
-def _pattern(text: str) -> re.Pattern[str] | None:
-    """Some of the models' patterns are Java's; those that Python cannot read are not checked."""
-    try:
-        return re.compile(text)
-    except re.error:
-        return None
-
-
-def _validation_code(model: OperationModel) -> str:
-    return {"ecs": "InvalidParameterException", "ecr": "InvalidParameterException", "logs": "InvalidParameterException",
-            "apigateway": "BadRequestException", "apigatewayv2": "BadRequestException", "elbv2": "ValidationError"}.get(
-        model.service_model.service_name, "ValidationException")  # fmt: skip
-
-
-def _operation_model(operation: Operation) -> OperationModel:
-    return get_service_model(operation.service).operation_model(operation.name)
+@cache
+def _model(service: str) -> Any:
+    """moto's view of botocore's service model; raises for a service that botocore does not know."""
+    return get_service_model(service)
 
 
 def answer(operation: Operation, result: Mapping[str, Any], request_id: str) -> Response:
     """Write an overlay's reply in the service's protocol."""
-    model = _operation_model(operation)
-    serializer = get_serializer_class(operation.service, model.service_model.protocol)(model)
-    written = serializer.serialize(dict(result))
+    model = _model(operation.service).operation_model(operation.name)
+    serializer: Any = get_serializer_class(operation.service, model.service_model.protocol)(model)
+    written: dict[str, Any] = serializer.serialize(dict(result))
     body = written["body"]
     return _response(
         int(written["status_code"]), dict(written["headers"]), body.encode() if isinstance(body, str) else body, request_id
     )
 
 
-def refusal(request: Request, operation: Operation | None, error: ServiceError, request_id: str) -> Response:
+def refusal(operation: Operation | None, error: ServiceError, request_id: str) -> Response:
     """Write an error in the protocol of the service asked, so that an SDK raises ClientError with its code."""
     protocol = "rest-json"
     if operation:
         try:
-            protocol = get_service_model(operation.service).protocol
+            protocol = str(_model(operation.service).protocol)
         except Exception:  # a service that botocore does not know
             protocol = "json"
     if protocol in ("query", "ec2", "rest-xml"):

@@ -1,20 +1,28 @@
 """SageMaker training jobs that train: channels are downloaded, the image's own command runs, the model is uploaded.
 
+What one machine cannot do, or is not built, is refused and never ignored.
 Source: Amazon SageMaker API, CreateTrainingJob and DescribeTrainingJob; Developer Guide, "How Amazon SageMaker runs your
 training image" (what a container is given), "signals algorithm success and failure" (failure file, exit code).
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from trimtab.local.overlay import Arguments, Context, Reply, ServiceError, World
-from trimtab.local.sagemaker_jobs import Jobs
+from trimtab.local.sagemaker_checks import check_request, invalid
+from trimtab.local.sagemaker_jobs import Jobs, job_arn
 from trimtab.local.sagemaker_records import Job
 from trimtab.local.shelf import Shelf
 
 _NOT_FOUND = "Requested resource not found."
+_MOST_TAGS = 50
+_SORTS: Mapping[str, Callable[[Job], Any]] = {
+    "Name": lambda job: job.name,
+    "Status": lambda job: (job.status, job.created),
+    "CreationTime": lambda job: job.created,
+}
+_SUMMED = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus")
 
 
 class SageMaker:
@@ -32,23 +40,20 @@ class SageMaker:
     def recover(self) -> Sequence[str]:
         return self._jobs.recover()
 
+    # --- jobs ---
+
     def create_training_job(self, arguments: Arguments, context: Context) -> Reply:
         name = arguments["TrainingJobName"]
+        check_request(arguments)
+        tags = _tags_in(arguments)
         if self._shelf.get(name):
-            raise ServiceError(
-                "ResourceInUse",
-                f"Training job names must be unique within an AWS account and region, but a training job already exists with the name {name}",
-            )
-        for each in arguments.get("AlgorithmSpecification", {}).get("MetricDefinitions") or ():
-            _check_regex(each["Regex"])
-        if not arguments.get("AlgorithmSpecification", {}).get("TrainingImage"):
-            raise ServiceError(
-                "ValidationException", "The local cloud trains with AlgorithmSpecification.TrainingImage only"
-            )
+            words = "Training job names must be unique within an AWS account and region, and a training job with this name"
+            raise ServiceError("ResourceInUse", f"{words} already exists ({self._arn(name)})")
         request = {key: value for key, value in arguments.items() if key != "Tags"}
-        job = Job(name, request, context.now, tags={each["Key"]: each["Value"] for each in arguments.get("Tags") or ()})
-        job.enter("Starting", "Preparing the instances for training", context.now)
+        job = Job(name, request, context.now, tags=tags)
+        job.enter("Starting", "Starting the training job", context.now)
         self._shelf.put(job)
+        self._world.wake.set()
         return {"TrainingJobArn": self._arn(name)}
 
     def describe_training_job(self, arguments: Arguments, context: Context) -> Reply:
@@ -57,118 +62,121 @@ class SageMaker:
     def stop_training_job(self, arguments: Arguments, context: Context) -> Reply:
         job = self._job(arguments["TrainingJobName"])
         if job.is_terminal:
-            raise ServiceError(
-                "ValidationException", f"The request was rejected because the training job is in status {job.status}."
-            )
+            raise invalid(f"The request was rejected because the training job is in status {job.status}.")
         self._jobs.stop(job, context.now)
         return {}
 
     def delete_training_job(self, arguments: Arguments, context: Context) -> Reply:
         job = self._job(arguments["TrainingJobName"])
         if not job.is_terminal:
-            raise ServiceError("ResourceInUse", f"Training job {job.name} is in use: it is {job.status}")
-        self._jobs.forget(job)
+            words = f"Training job {job.name} cannot be deleted: it is {job.status}, and not in a terminal state"
+            raise ServiceError("ResourceInUse", words)
         self._shelf.drop(job.name)
         return {}
 
     def list_training_jobs(self, arguments: Arguments, context: Context) -> Reply:
         found = [job for job in self._shelf if _wanted(job, arguments)]
-        keys = {"Name": lambda job: job.name, "Status": lambda job: job.status}
-        found.sort(
-            key=keys.get(arguments.get("SortBy", ""), lambda job: job.created),
-            reverse=arguments.get("SortOrder") != "Ascending",
-        )
-        place, limit = int(arguments.get("NextToken") or 0), int(arguments.get("MaxResults") or 10)
-        token = str(place + limit) if place + limit < len(found) else None
-        return {"TrainingJobSummaries": [self._summary(job) for job in found[place : place + limit]], "NextToken": token}
+        key = _SORTS[arguments.get("SortBy", "CreationTime")]
+        found.sort(key=key, reverse=arguments.get("SortOrder", "Ascending") == "Descending")
+        given, most = str(arguments.get("NextToken") or "0"), int(arguments.get("MaxResults") or 10)
+        if not given.isdecimal():
+            raise invalid("Invalid NextToken")
+        end = int(given) + most
+        token = str(end) if end < len(found) else None
+        return {"TrainingJobSummaries": [self._summary(job) for job in found[int(given) : end]], "NextToken": token}
 
     # --- tags ---
 
     def add_tags(self, arguments: Arguments, context: Context) -> Reply:
-        job = self._by_arn(arguments["ResourceArn"])
-        job.tags |= {each["Key"]: each["Value"] for each in arguments["Tags"]}
+        job, fresh = self._by_arn(arguments), _tags_in(arguments)
+        _check_count(job.tags | fresh)
+        job.tags |= fresh
         self._shelf.put(job)
         return {"Tags": _pairs(job.tags)}
 
     def delete_tags(self, arguments: Arguments, context: Context) -> Reply:
-        job = self._by_arn(arguments["ResourceArn"])
+        job = self._by_arn(arguments)
         job.tags = {name: value for name, value in job.tags.items() if name not in arguments["TagKeys"]}
         self._shelf.put(job)
         return {}
 
     def list_tags(self, arguments: Arguments, context: Context) -> Reply:
-        return {"Tags": _pairs(self._by_arn(arguments["ResourceArn"]).tags)}
+        return {"Tags": _pairs(self._by_arn(arguments).tags)}
 
     # --- inside ---
 
     def _job(self, name: str) -> Job:
         job = self._shelf.get(name)
         if job is None:
-            raise ServiceError("ValidationException", _NOT_FOUND)
+            raise invalid(_NOT_FOUND)
         return job
 
-    def _by_arn(self, arn: str) -> Job:
-        return self._job(arn.partition(":training-job/")[2])
+    def _by_arn(self, arguments: Arguments) -> Job:
+        arn = str(arguments["ResourceArn"])
+        name = arn.rpartition("/")[2]
+        if arn != self._arn(name):
+            raise invalid(f"{_NOT_FOUND} ({arn})")
+        return self._job(name)
 
     def _arn(self, name: str) -> str:
-        return f"arn:aws:sagemaker:{self._world.region}:{self._world.account}:training-job/{name}"
+        return job_arn(self._world, name)
 
     def _shown(self, job: Job) -> dict[str, Any]:
-        steps = [
-            {"Status": each.status, "StartTime": each.start, "StatusMessage": each.message}
-            | ({"EndTime": each.end} if each.end else {})
-            for each in job.steps
-        ]
         shown: dict[str, Any] = {
             **job.request,
             "TrainingJobArn": self._arn(job.name),
             "TrainingJobStatus": job.status,
             "SecondaryStatus": job.secondary,
-            "SecondaryStatusTransitions": steps,
+            "SecondaryStatusTransitions": [
+                {"Status": each.status, "StartTime": each.start, "StatusMessage": each.message}
+                | ({"EndTime": each.end} if each.end else {})
+                for each in job.steps
+            ],
             "CreationTime": job.created,
             "LastModifiedTime": job.modified or job.created,
-            "ModelArtifacts": {"S3ModelArtifacts": self._jobs.artifact(job)}
-            if job.status in ("Completed", "Stopped")
-            else {"S3ModelArtifacts": ""},
+            "ModelArtifacts": {"S3ModelArtifacts": self._jobs.artifact(job) if _has_model(job) else ""},
             "FinalMetricDataList": [
-                {"MetricName": name, "Value": value, "Timestamp": datetime.fromisoformat(at)}
+                {"MetricName": name, "Value": float(value), "Timestamp": datetime.fromisoformat(at)}
                 for name, (value, at) in sorted(job.metrics.items())
             ],
             "ProfilingStatus": "Disabled",
         }
-        times = {"TrainingStartTime": job.started, "TrainingEndTime": job.ended}
+        times = {"TrainingStartTime": job.started, "TrainingEndTime": job.ended if job.started else None}
         shown |= {name: at for name, at in times.items() if at}
         if job.started:
-            seconds = int(((job.ended or self._world.clock.now()) - job.started).total_seconds())
+            seconds = max(int(((job.ended or self._world.clock.now()) - job.started).total_seconds()), 1)
             shown |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
-        return shown | ({"FailureReason": job.failure[:1024]} if job.failure else {})
+        return shown | ({"FailureReason": job.failure} if job.status == "Failed" else {})
 
     def _summary(self, job: Job) -> dict[str, Any]:
         shown = self._shown(job)
-        names = (
-            "TrainingJobArn",
-            "CreationTime",
-            "TrainingEndTime",
-            "LastModifiedTime",
-            "TrainingJobStatus",
-            "SecondaryStatus",
-        )
-        return {"TrainingJobName": job.name, **{name: shown[name] for name in names if name in shown}}
+        return {name: shown[name] for name in _SUMMED if name in shown}
 
 
-def _wanted(job: Job, arguments: Mapping[str, Any]) -> bool:
+def _has_model(job: Job) -> bool:
+    """A job that was stopped before its container ran has none; of others SageMaker names the place, empty or not."""
+    return job.status == "Completed" or (job.status == "Stopped" and job.exit_code is not None)
+
+
+def _wanted(job: Job, arguments: Arguments) -> bool:
+    modified = job.modified or job.created
+    bounds = [("CreationTime", job.created), ("LastModifiedTime", modified)]
     return (
         arguments.get("NameContains", "") in job.name
         and arguments.get("StatusEquals", job.status) == job.status
-        and job.created > arguments.get("CreationTimeAfter", datetime.min.replace(tzinfo=job.created.tzinfo))
+        and all(arguments.get(f"{name}After", at) <= at <= arguments.get(f"{name}Before", at) for name, at in bounds)
     )
 
 
-def _check_regex(text: str) -> None:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ServiceError("ValidationException", f"The regular expression {text} is not valid: {error}") from error
+def _tags_in(arguments: Arguments) -> dict[str, str]:
+    tags: dict[str, str] = {each["Key"]: each["Value"] for each in arguments.get("Tags") or ()}
+    _check_count(tags)
+    return tags
+
+
+def _check_count(tags: Mapping[str, str]) -> None:
+    if len(tags) > _MOST_TAGS:
+        raise invalid(f"A resource has at most {_MOST_TAGS} tags")
 
 
 def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:

@@ -1,30 +1,50 @@
-"""The controller of training jobs: looks at each that is not done and moves it on. What takes time runs on threads."""
+"""The controller of training jobs: looks at each that is not done and moves it on. What takes time runs on threads.
 
-import json
-import re
+Starting, Downloading, Training, Uploading, then Completed, Failed or Stopped. Called under the cloud's lock, which is held for
+no transfer: a thread is given values, and its answer is taken by a later look.
+"""
+
 import shutil
-import tarfile
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from trimtab.local.overlay import Exited, Preparing, Running, Unit, World
+from trimtab.local.ecs_logs import Tail
+from trimtab.local.overlay import Exited, Preparing, Running, Unit, UnitState, World
 from trimtab.local.sagemaker_records import Job
+from trimtab.local.sagemaker_transfers import (
+    HOST,
+    MOUNTED,
+    Read,
+    TransferFailed,
+    download,
+    failure_file,
+    read_metrics,
+    upload,
+)
 from trimtab.local.shelf import Shelf
+from trimtab.local.supervisor import CANNOT_START
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 GRACE_S = 120.0  # SageMaker kills a container this long after SIGTERM
-_DAY_S = 86_400
+DAY_S = 86_400  # MaxRuntimeInSeconds when it is not given
+MOST_WORDS = 1024  # characters of a FailureReason
+_TRANSFERS = 4
+_LOST = "InternalServerError: We encountered an internal error: the local cloud lost the job's process. Please try again."
 
 
 class Jobs:
-    """Moves training jobs through their life. Called under the cloud's lock."""
+    """Moves training jobs through their life."""
 
     def __init__(self, world: World, shelf: Shelf[Job]) -> None:
         self._world, self._shelf = world, shelf
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="job")
-        self._work: dict[str, Future[None]] = {}
+        self._pool = ThreadPoolExecutor(_TRANSFERS, thread_name_prefix="job")
+        self._work: dict[str, Future[Any]] = {}  # by job id and what is done
+        self._tails: dict[str, Tail] = {}
+        self._cancelled: dict[str, threading.Event] = {}
 
     def tick(self, now: datetime) -> None:
         for job in self._shelf:
@@ -35,219 +55,239 @@ class Jobs:
                     self._shelf.put(job)
 
     def recover(self) -> Sequence[str]:
-        """A job whose process still runs goes on; one that was being moved is moved again from the start of its step."""
+        """A job whose process lives goes on; one that was being moved is moved again from the start of its step."""
         said: list[str] = []
         for job in self._shelf:
-            if job.phase == "run" and not job.is_terminal and self._world.executor.state(_unit_id(job)) is None:
-                job.finish(
-                    "Failed",
-                    "Failed",
-                    self._world.clock.now(),
-                    "InternalServerError: the local cloud ended while the job ran",
-                )
+            if job.phase == "run" and _is_lost(self._world.executor.state(unit_id(job))):
+                self._end(job, "Failed", "Failed", self._world.clock.now(), _LOST, _LOST)
                 self._shelf.put(job)
-                said.append(f"training job {job.name} was lost with the last process")
+                said.append(f"training job {job.name}: its process ended with the last local cloud")
         return said
 
     def stop(self, job: Job, now: datetime) -> None:
         """SIGTERM, and what is in the model folder by then is kept."""
+        if job.stopping:
+            return
         job.stopping, job.status = True, "Stopping"
         job.enter("Stopping", "Stopping the training job", now)
-        self._world.executor.stop(_unit_id(job), GRACE_S)
+        if event := self._cancelled.get(job.id):
+            event.set()
+        if job.phase == "run":
+            self._world.executor.stop(unit_id(job), GRACE_S)
         self._shelf.put(job)
-
-    def forget(self, job: Job) -> None:
-        self._world.executor.forget(_unit_id(job))
-        shutil.rmtree(self._folder(job), ignore_errors=True)
+        self._world.wake.set()
 
     def artifact(self, job: Job) -> str:
-        return f"{_output(job)}/{job.name}/output/model.tar.gz"
+        return f"{_target(job)}/model.tar.gz"
 
     # --- one step ---
 
     def _move(self, job: Job, now: datetime) -> None:
         if job.phase == "download":
-            if job.stopping:
-                job.finish("Stopped", "Stopped", now)
-            elif self._done(job, now, "Downloading", "Downloading input data", self._download):
-                job.phase = "run"
-                self._start(job)
+            self._download(job, now)
         elif job.phase == "run":
             self._watch(job, now)
-        elif job.phase == "upload" and self._done(job, now, "Uploading", "Uploading generated training model", self._upload):
-            self._end(job, now)
+        elif job.phase == "upload":
+            self._upload(job, now)
 
-    def _done(self, job: Job, now: datetime, secondary: str, message: str, work: "object") -> bool:
-        """Have something done on a thread; True once it is. A fault fails the job with its words."""
-        running = self._work.get(job.name)
-        if running is None:
-            if job.secondary not in (secondary, "Stopping"):
-                job.enter(secondary, message, now)
-            self._work[job.name] = self._pool.submit(work, job)  # type: ignore[arg-type]
-            return False
-        if not running.done():
-            return False
-        del self._work[job.name]
-        fault = running.exception()
-        if fault is not None:
-            job.finish("Failed", "Failed", now, f"ClientError: {fault}")
-            return False
-        return True
+    def _download(self, job: Job, now: datetime) -> None:
+        if job.started is None and job.stopping:
+            self._end(job, "Stopped", "Stopped", now, "Training job stopped")
+            return
+        if job.started is None:
+            image = job.request["AlgorithmSpecification"]["TrainingImage"]
+            if self._world.executor.image_digest(image) is None:
+                self._fail(job, now, f"ClientError: Cannot pull the training image: {image} is not in the local registry")
+                return
+            job.started = now
+            job.enter("Downloading", "Downloading input data", now)
+        cancelled = self._cancelled.setdefault(job.id, threading.Event())
+        work = self._do(job, "download", download, self._world.buckets, job.request, self._folder(job), cancelled.is_set)
+        if not work.done():
+            self._look_at_time(job, now)
+            return
+        self._take(job, "download")
+        fault = work.exception()
+        if job.stopping:
+            self._end_stopped(job, now)
+        elif fault is not None:
+            self._fail(job, now, f"ClientError: {fault}")
+        else:
+            job.phase = "run"
+            self._shelf.put(job)  # before it is started: a crash between the two leaves no unit that nobody knows
+            self._world.executor.start(self._unit(job))
 
     def _watch(self, job: Job, now: datetime) -> None:
-        self._pass_log_on(job, now)
-        state = self._world.executor.state(_unit_id(job))
-        if isinstance(state, Preparing) or state is None:
-            return
-        if isinstance(state, Running):
-            if job.started is None:
-                job.started = state.started
-                job.enter("Training", "Training image download completed. Training in progress.", now)
-            limit = int(job.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DAY_S))
-            if not job.stopping and (now - job.started).total_seconds() > limit:
-                job.stopping = True
-                job.enter("MaxRuntimeExceeded", "Training job runtime exceeded MaxRuntimeInSeconds", now)
-                self._world.executor.stop(_unit_id(job), GRACE_S)
-            return
-        assert isinstance(state, Exited)
-        job.exit_code, job.phase = state.code, "upload"
-        job.failure = state.because
-
-    def _end(self, job: Job, now: datetime) -> None:
-        over = any(step.status == "MaxRuntimeExceeded" for step in job.steps)
-        if job.stopping:
-            job.finish("Stopped", "MaxRuntimeExceeded" if over else "Stopped", now)
-        elif job.exit_code == 0:
-            job.finish("Completed", "Completed", now)
-        elif job.failure:
-            job.finish("Failed", "Failed", now, f"ClientError: {job.failure}")
+        state = self._world.executor.state(unit_id(job))
+        self._tail(job).pump(self._world.logs, now, last=isinstance(state, Exited))
+        if _is_lost(state) and not job.stopping:
+            self._end(job, "Failed", "Failed", now, _LOST, _LOST)
+        elif isinstance(state, Exited):
+            # A scan that is under way is let come to its end, for the upload scans the rest.
+            if self._metrics(job, now, more=False):
+                job.exit_code, job.phase, job.failure = state.code, "upload", state.because
+                job.enter("Uploading", "Uploading generated training model", now)
         else:
-            words = self._failure_file(job)
-            job.finish("Failed", "Failed", now, f"AlgorithmError: {words}, exit code: {job.exit_code}")
+            if isinstance(state, Running) and not any(step.status == "Training" for step in job.steps):
+                job.enter("Training", "Training image download completed. Training in progress.", now)
+            self._metrics(job, now, more=True)
+            self._look_at_time(job, now)
 
-    def _failure_file(self, job: Job) -> str:
-        file = self._folder(job) / "output" / "failure"
-        return file.read_text(errors="replace")[:900].strip() if file.is_file() else "the container left no failure file"
+    def _upload(self, job: Job, now: datetime) -> None:
+        with_model = job.exit_code == 0 or job.stopping
+        arguments = (self._world.buckets, _target(job), self._folder(job), self._log(job), job.metrics_place)
+        work = self._do(job, "upload", _scan_and_upload, *arguments, _definitions(job), with_model)
+        if not work.done():
+            return
+        self._take(job, "upload")
+        fault = work.exception()
+        if fault is None:
+            read, fault = work.result()
+            self._keep(job, read, now)
+        words = job.failure or failure_file(self._folder(job), MOST_WORDS)
+        if not job.stopping and job.exit_code == CANNOT_START and job.failure:
+            self._fail(job, now, f"ClientError: {job.failure}")
+        elif not job.stopping and job.exit_code != 0:
+            # The exit code stays to be seen, however long the words are.
+            tail = f", exit code: {job.exit_code}"
+            self._fail(job, now, f"AlgorithmError: {words}"[: MOST_WORDS - len(tail)] + tail)
+        elif fault is not None:
+            self._fail(job, now, f"ClientError: {fault}")
+        elif job.stopping:
+            self._end_stopped(job, now)
+        else:
+            self._end(job, "Completed", "Completed", now, "Training job completed")
 
-    # --- the container's side ---
+    def _look_at_time(self, job: Job, now: datetime) -> None:
+        limit_s = int(job.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DAY_S))
+        if job.started is not None and not job.stopping and (now - job.started).total_seconds() > limit_s:
+            job.overran = True
+            self.stop(job, now)
 
-    def _download(self, job: Job) -> None:
-        """Lay out /opt/ml/input as the platform does. Raises ValueError in words."""
-        folder = self._folder(job)
-        shutil.rmtree(folder, ignore_errors=True)
-        config = folder / "input" / "config"
-        config.mkdir(parents=True)
-        for name in ("model", "output/data", "checkpoints"):
-            (folder / name).mkdir(parents=True)
-        channels: dict[str, dict[str, str]] = {}
-        for each in job.request.get("InputDataConfig") or ():
-            channels[each["ChannelName"]] = {
-                "TrainingInputMode": "File",
-                "S3DistributionType": "FullyReplicated",
-                "RecordWrapperType": "None",
-            }
-            self._channel(each["ChannelName"], each["DataSource"]["S3DataSource"]["S3Uri"], folder / "input" / "data")
-        host = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"}
-        host |= {
-            "current_instance_type": job.request["ResourceConfig"].get("InstanceType", ""),
-            "current_group_name": "homogeneousCluster",
-        }
-        _write(config / "inputdataconfig.json", channels)
-        _write(config / "hyperparameters.json", job.request.get("HyperParameters") or {})
-        _write(config / "resourceconfig.json", host)
+    # --- ends ---
 
-    def _channel(self, name: str, uri: str, data: Path) -> None:
-        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-        keys = self._world.buckets.keys(bucket, prefix)
-        if not keys:
-            raise ValueError(
-                f"Data download failed: No S3 objects found under S3 URL {uri} given in input data source for channel {name}"
-            )
-        base = prefix if prefix.endswith("/") else prefix.rpartition("/")[0] + "/"
-        for key, _ in keys:
-            path = (data / name / key.removeprefix(base)).resolve()
-            if not path.is_relative_to((data / name).resolve()):
-                raise ValueError(f"the key {key} leaves the channel's folder")
-            self._world.buckets.fetch(bucket, key, path)
+    def _fail(self, job: Job, now: datetime, reason: str) -> None:
+        reason = reason[:MOST_WORDS]
+        self._end(job, "Failed", "Failed", now, reason, reason)
 
-    def _start(self, job: Job) -> None:
-        specification, folder = job.request["AlgorithmSpecification"], self._folder(job)
-        entrypoint = tuple(specification.get("ContainerEntrypoint") or ())
-        arguments = tuple(specification.get("ContainerArguments") or ())
-        self._world.executor.start(
-            Unit(
-                id=_unit_id(job),
-                image=specification["TrainingImage"],
-                command=arguments or (() if entrypoint else ("train",)),
-                environment={
-                    "TRAINING_JOB_NAME": job.name,
-                    "TRAINING_JOB_ARN": f"arn:aws:sagemaker:{self._world.region}:{self._world.account}:training-job/{job.name}",
-                    "AWS_REGION": self._world.region,
-                    **(job.request.get("Environment") or {}),
-                },
-                log=folder / "log",
-                entrypoint=entrypoint,
-                mounts={f"/opt/ml/{name}": folder / name for name in ("input", "model", "output", "checkpoints")},
-            )
-        )
+    def _end_stopped(self, job: Job, now: datetime) -> None:
+        if job.overran:
+            words = "Training job runtime exceeded MaxRuntimeInSeconds provided"
+            self._end(job, "Stopped", "MaxRuntimeExceeded", now, words)
+        else:
+            self._end(job, "Stopped", "Stopped", now, "Training job stopped")
 
-    def _upload(self, job: Job) -> None:
-        """Tar what the container left and put it where the request says."""
-        self._pass_log_on(job, datetime.now(UTC), last=True)
-        folder = self._folder(job)
-        bucket, _, prefix = _output(job).removeprefix("s3://").partition("/")
-        for name, source in (("model.tar.gz", folder / "model"), ("output.tar.gz", folder / "output" / "data")):
-            if source.is_dir() and any(source.iterdir()) and (job.exit_code == 0 or job.stopping or name == "output.tar.gz"):
-                archive = folder / name
-                with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
-                    for path in sorted(source.rglob("*")):
-                        tar.add(path, path.relative_to(source).as_posix(), recursive=False)
-                try:
-                    self._world.buckets.put(bucket, f"{prefix}/{job.name}/output/{name}".lstrip("/"), archive)
-                except KeyError as error:
-                    raise ValueError(f"Failed to upload to {error}: the bucket does not exist") from error
+    def _end(self, job: Job, status: str, secondary: str, now: datetime, message: str, failure: str = "") -> None:
+        """End a job; its files go, as with the instance that had them."""
+        job.finish(status, secondary, now, message, failure)
+        self._tails.pop(job.id, None)
+        self._cancelled.pop(job.id, None)
+        unit, folder = unit_id(job), self._folder(job)
+        self._pool.submit(_clean, self._world.executor.forget, unit, folder)
+
+    # --- work on threads ---
+
+    def _do(self, job: Job, what: str, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Begin a piece of work once; later calls answer the same. The cloud is woken at its end."""
+        key = f"{job.id} {what}"
+        if key not in self._work:
+            self._work[key] = self._pool.submit(work, *arguments)
+            self._work[key].add_done_callback(lambda _: self._world.wake.set())
+        return self._work[key]
+
+    def _take(self, job: Job, what: str) -> None:
+        del self._work[f"{job.id} {what}"]
 
     # --- its log ---
 
-    def _pass_log_on(self, job: Job, now: datetime, *, last: bool = False) -> None:
-        """Send whole new lines to CloudWatch Logs and read metrics from them."""
-        lines = list(self._new_lines(job, last=last))
-        if not lines:
-            return
-        attempt = int(job.created.timestamp())
-        self._world.logs.write(LOG_GROUP, f"{job.name}/algo-1-{attempt}", [(now, line) for line in lines])
-        for each in job.request["AlgorithmSpecification"].get("MetricDefinitions") or ():
-            for line in lines:
-                for match in re.finditer(each["Regex"], line):
-                    try:
-                        job.metrics[each["Name"]] = [float(match[1]), now.isoformat()]
-                    except (ValueError, IndexError):
-                        continue
+    def _metrics(self, job: Job, now: datetime, *, more: bool) -> bool:
+        """Take what a scan of the log has found, and begin another when there is more. True: none is under way."""
+        key = f"{job.id} metrics"
+        if key in self._work:
+            if not self._work[key].done():
+                return False
+            self._keep(job, self._work.pop(key).result(), now)
+        definitions, log = _definitions(job), self._log(job)
+        if more and definitions and log.is_file() and log.stat().st_size > job.metrics_place:
+            # Not woken at its end: a log that grows would be scanned without a pause.
+            self._work[key] = self._pool.submit(read_metrics, log, job.metrics_place, definitions)
+        return True
 
-    def _new_lines(self, job: Job, *, last: bool) -> Iterator[str]:
-        path = self._folder(job) / "log"
-        if not path.is_file():
-            return
-        with path.open("rb") as file:
-            file.seek(job.log_place)
-            data = file.read()
-        whole = data if last else data[: data.rfind(b"\n") + 1]
-        job.log_place += len(whole)
-        for line in whole.decode(errors="replace").splitlines():
-            if line.strip():
-                yield line
+    def _keep(self, job: Job, read: Read, now: datetime) -> None:
+        job.metrics_place = read.place
+        job.metrics |= {name: [value, now.isoformat()] for name, value in read.metrics.items()}
+
+    def _tail(self, job: Job) -> Tail:
+        if job.id not in self._tails:
+            stream = f"{job.name}/{HOST}-{int(job.created.timestamp())}"
+            self._tails[job.id] = Tail(self._log(job), LOG_GROUP, stream)
+        return self._tails[job.id]
+
+    # --- its container ---
+
+    def _unit(self, job: Job) -> Unit:
+        specification, folder, region = job.request["AlgorithmSpecification"], self._folder(job), self._world.region
+        entrypoint = tuple(specification.get("ContainerEntrypoint") or ())
+        arguments = tuple(specification.get("ContainerArguments") or ())
+        platform = {
+            "TRAINING_JOB_NAME": job.name,
+            "TRAINING_JOB_ARN": job_arn(self._world, job.name),
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+        }
+        return Unit(
+            id=unit_id(job),
+            image=specification["TrainingImage"],
+            command=arguments or (() if entrypoint else ("train",)),
+            environment=platform | (job.request.get("Environment") or {}),
+            log=self._log(job),
+            entrypoint=entrypoint,
+            mounts={f"/opt/ml/{name}": folder / name for name in MOUNTED},
+        )
 
     def _folder(self, job: Job) -> Path:
-        return self._world.folder / "jobs" / job.name
+        return self._world.folder / "jobs" / job.id.replace("/", "-")
+
+    def _log(self, job: Job) -> Path:
+        return self._folder(job) / "container.log"
 
 
-def _unit_id(job: Job) -> str:
-    return f"training/{job.name}/{int(job.created.timestamp() * 1000)}"
+def unit_id(job: Job) -> str:
+    return f"training/{job.id}"
 
 
-def _output(job: Job) -> str:
-    return str(job.request["OutputDataConfig"]["S3OutputPath"]).rstrip("/")
+def job_arn(world: World, name: str) -> str:
+    return f"arn:aws:sagemaker:{world.region}:{world.account}:training-job/{name}"
 
 
-def _write(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value))
+def _is_lost(state: UnitState | None) -> bool:
+    """Whether a unit was ended by the platform: unknown, or without its supervisor. One that could not start is not."""
+    if isinstance(state, (Preparing, Running)):
+        return False
+    return state is None or bool(state.because and state.code != CANNOT_START)
+
+
+def _scan_and_upload(
+    buckets: Any, target: str, folder: Path, log: Path, place: int, definitions: dict[str, str], with_model: bool
+) -> tuple[Read, TransferFailed | None]:
+    """The last metrics count even when the result cannot be kept."""
+    read = read_metrics(log, place, definitions, last=True)
+    try:
+        upload(buckets, target, folder, with_model=with_model)
+    except TransferFailed as error:
+        return read, error
+    return read, None
+
+
+def _clean(forget: Callable[[str], None], unit: str, folder: Path) -> None:
+    forget(unit)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _definitions(job: Job) -> dict[str, str]:
+    given: list[dict[str, str]] = job.request["AlgorithmSpecification"].get("MetricDefinitions") or []
+    return {each["Name"]: each["Regex"] for each in given}
+
+
+def _target(job: Job) -> str:
+    return f"{str(job.request['OutputDataConfig']['S3OutputPath']).rstrip('/')}/{job.name}/output"

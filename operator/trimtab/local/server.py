@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from http.client import responses
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,12 @@ def main() -> None:
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
     stop = threading.Event()
+
+    def stopped(_number: int, _frame: object) -> None:
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, stopped)
     with_gateway(given.state, given.port, given.invoke_port, stop)
 
 
@@ -51,9 +56,13 @@ def with_gateway(
     """Serve until `stop` is set. `ready` is called once it answers."""
     own_folder(folder)
     key = installation_key(folder)
-    gateway = Server(
+
+    def answered(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        return _answer(cloud, environ, start)
+
+    gateway: Any = Server(
         ("127.0.0.1", port),
-        lambda environ, start: _answer(cloud, environ, start),
+        answered,
         numthreads=_THREADS,
         request_queue_size=128,
     )
@@ -129,21 +138,11 @@ def _answer(cloud: Cloud, environ: dict[str, Any], start: Callable[..., Any]) ->
     headers |= {
         name.replace("_", "-").lower(): environ[name] for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(name)
     }
-    length = int(environ.get("CONTENT_LENGTH") or 0)
-    body = (
-        environ["wsgi.input"].read(length)
-        if length
-        else environ["wsgi.input"].read()
-        if "transfer-encoding" in headers
-        else b""
-    )
+    source, length = environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0)
+    body = source.read(length) if length else source.read() if "transfer-encoding" in headers else b""
     response = cloud.handle(Request(environ["REQUEST_METHOD"], environ["REQUEST_URI"], headers, body))
-    start(f"{response.status} {_REASONS.get(response.status, 'Status')}", list(response.headers))
+    start(f"{response.status} {responses.get(response.status, 'Status')}", list(response.headers))
     return [response.body]
-
-
-_REASONS = {200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 206: "Partial Content", 304: "Not Modified", 400: "Bad Request",
-            401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict", 412: "Precondition Failed", 500: "Internal Server Error"}  # fmt: skip
 
 
 if __name__ == "__main__":

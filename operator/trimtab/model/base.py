@@ -24,10 +24,11 @@ def field(key: KeyClass, text: str, default: Any = ..., *, examples: list[Any] |
 
     key: "result" when the value decides what a stage makes, "run" when it only shapes the next attempt, "none" otherwise.
     """
-    extra = {KEY_CLASS: key}
+    extra: dict[str, Any] = {KEY_CLASS: key}
+    make: Any = Field  # its overloads know no bounds given as a mapping
     if callable(default):
-        return Field(default_factory=default, description=text, json_schema_extra=extra, examples=examples, **bounds)
-    return Field(default, description=text, json_schema_extra=extra, examples=examples, **bounds)
+        return make(default_factory=default, description=text, json_schema_extra=extra, examples=examples, **bounds)
+    return make(default, description=text, json_schema_extra=extra, examples=examples, **bounds)
 
 
 class Metadata(Model):

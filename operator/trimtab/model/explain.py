@@ -95,7 +95,9 @@ def _bounds(field: FieldInfo) -> str:
 
 def _words(annotation: Any) -> str:
     """A type as a person says it."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    origin: Any = typing.get_origin(annotation)
+    arguments = typing.get_args(annotation)
+    plain: dict[Any, str] = {str: "text", int: "whole number", float: "number", bool: "true or false"}
     if origin is typing.Literal:
         return " | ".join(str(each) for each in arguments)
     if origin in (typing.Union, types.UnionType):
@@ -108,4 +110,5 @@ def _words(annotation: Any) -> str:
         return f"mapping of {_words(arguments[1])}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "mapping"
-    return {str: "text", int: "whole number", float: "number", bool: "true or false"}.get(annotation, str(annotation))
+    name: Any = annotation  # pyright: ignore[reportUnknownVariableType]
+    return plain.get(name, str(name))

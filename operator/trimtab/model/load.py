@@ -75,11 +75,7 @@ def load(text: bytes, file: str, *, skip_foreign: bool = False) -> tuple[Documen
     documents: list[Document] = []
     mistakes: list[UserError] = []
     for tree in trees:
-        if (
-            skip_foreign
-            and isinstance(tree.value, dict)
-            and not str(tree.value.get("apiVersion", "")).startswith("trimtab.dev/")
-        ):
+        if skip_foreign and _is_foreign(tree.value):
             continue
         found = _document(tree, file)
         if isinstance(found, Document):
@@ -90,6 +86,10 @@ def load(text: bytes, file: str, *, skip_foreign: bool = False) -> tuple[Documen
     if mistakes:
         raise ExceptionGroup(f"{len(mistakes)} mistakes in {file}", mistakes)
     return tuple(documents)
+
+
+def _is_foreign(value: Any) -> bool:
+    return isinstance(value, dict) and not str(value.get("apiVersion", "")).startswith("trimtab.dev/")  # pyright: ignore
 
 
 def _document(tree: Tree, file: str) -> Document | list[UserError]:
@@ -198,7 +198,7 @@ def _bound(kind: str, context: Mapping[str, Any], given: Any) -> tuple[str, str]
 
 
 def _kind_of(value: Any) -> str:
-    names = {
+    names: dict[Any, str] = {
         bool: "true or false",
         int: "a number",
         float: "a number",

@@ -94,11 +94,13 @@ def _too_much(file: str, what: str, position: Position | None = None) -> UserErr
 def _bound_depth(text: str, file: str) -> None:
     """Stop at the event that goes too deep, before any node is made of it."""
     depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    events: Any = yaml.parse(text, Loader=_LOADER)
+    for event in events:
         if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             depth += 1
             if depth > MAX_DEPTH:
-                place = Position(file, event.start_mark.line + 1, event.start_mark.column + 1)
+                mark: Any = event.start_mark
+                place = Position(file, mark.line + 1, mark.column + 1)
                 raise _too_much(file, f"this is nested deeper than {MAX_DEPTH} levels", place)
         elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             depth -= 1

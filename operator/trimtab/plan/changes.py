@@ -9,12 +9,13 @@ _NOTHING = "(not set)"
 def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "spec") -> Iterator[str]:
     """Lines "spec.training.hyperparameters.epochs: 8 -> 12", sorted by path; both sides with defaults left out."""
     for name in sorted(before.keys() | after.keys()):
-        have, want = before.get(name), after.get(name)
+        have: object = before.get(name)
+        want: object = after.get(name)
         if isinstance(have, Mapping) and isinstance(want, Mapping):
             nested_have, nested_want = cast(Mapping[str, Any], have), cast(Mapping[str, Any], want)
             yield from changed_fields(nested_have, nested_want, f"{path}.{name}")
         elif have != want:
-            yield f"{path}.{name}: {_text(have)} -> {_text(want)}"
+            yield f"{path}.{name}: {_text(before.get(name))} -> {_text(after.get(name))}"
 
 
 def changed_contents(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
