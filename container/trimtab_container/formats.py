@@ -85,8 +85,9 @@ def _json(body: bytes) -> Any:
         value = value["instances"]  # pyright: ignore
     if not isinstance(value, list):
         raise _bad("WrongType", "instances must be an array of records")
+    records: Any = value  # pyright: ignore[reportUnknownVariableType]
     try:
-        return np.asarray(value)
+        return np.asarray(records)
     except (ValueError, OverflowError) as error:
         raise _bad("RaggedRecords", "the records have different lengths") from error
 
