@@ -1,4 +1,4 @@
-"""What CreateTrainingJob refuses, beyond what the service model says of shapes: as AWS, or since one machine cannot do it."""
+"""What CreateTrainingJob refuses, beyond what the service model says of shapes: as AWS, or as one machine must."""
 
 import re
 from collections.abc import Mapping

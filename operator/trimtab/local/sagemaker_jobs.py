@@ -1,7 +1,7 @@
 """The controller of training jobs: looks at each that is not done and moves it on. What takes time runs on threads.
 
-Starting, Downloading, Training, Uploading, then Completed, Failed or Stopped. Called under the cloud's lock, which is held for
-no transfer: a thread is given values, and its answer is taken by a later look.
+Starting, Downloading, Training, Uploading, then Completed, Failed or Stopped. Called under the cloud's lock, which is held
+for no transfer: a thread is given values, and its answer is taken by a later look.
 """
 
 import shutil

@@ -1,7 +1,8 @@
 """What the platform does before and after a training container: /opt/ml is laid out and filled, then packed and uploaded.
 
 Runs on threads: takes values, changes no record, and can be repeated; what an interrupted download has left is used.
-Source: Amazon SageMaker Developer Guide, "How Amazon SageMaker provides training information" and "processes training output".
+Source: Amazon SageMaker Developer Guide, "How Amazon SageMaker provides training information" and "processes training
+output".
 """
 
 import json
