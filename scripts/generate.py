@@ -36,8 +36,9 @@ def main() -> None:
             + "\n\n"
         )
     (TARGET / "fields.md").write_text(text)
-    rows = "\n".join(f"| {code} | {what} |" for code, what in CODES.items())
-    (TARGET / "codes.md").write_text(f"# Error codes\n\n{_NOTE}| code | what it means |\n| --- | --- |\n{rows}\n")
+    rows = "\n".join(f"| {code} | {each.title} | {each.text} | {each.fix} |" for code, each in CODES.items())
+    head = "| code | what it means | why | what to do |\n| --- | --- | --- | --- |"
+    (TARGET / "codes.md").write_text(f"# Error codes\n\n{_NOTE}{head}\n{rows}\n")
     rows = "\n".join(f"| {reason} | {what} |" for reason, what in sorted(REASONS.items()))
     (TARGET / "reasons.md").write_text(
         f"# Reasons of conditions\n\n{_NOTE}| reason | what it says |\n| --- | --- |\n{rows}\n"

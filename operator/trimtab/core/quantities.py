@@ -3,12 +3,13 @@
 import re
 from fractions import Fraction
 
-_CPU = re.compile(r"(\d+(?:\.\d+)?)(m?)")
-_MEMORY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T|)")
+_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
+_CPU = re.compile(rf"({_NUMBER})(m?)")
+_MEMORY = re.compile(rf"({_NUMBER})(Ki|Mi|Gi|Ti|k|M|G|T|)")
 _MEMORY_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_DURATION = re.compile(r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?")
 
-# vCPU in ECS units -> memory in MiB that Fargate offers with it. Source: Amazon ECS Developer Guide, task CPU and memory.
+# vCPU in ECS units -> memory in MiB that Fargate offers with it. Source: Amazon ECS Developer Guide, task size.
 FARGATE: dict[int, tuple[int, ...]] = {
     256: (512, 1024, 2048),
     512: tuple(range(1024, 4096 + 1, 1024)),
@@ -20,7 +21,7 @@ FARGATE: dict[int, tuple[int, ...]] = {
 }
 
 
-def cpu_millicores(text: str | int | float) -> int:
+def cpu_millicores(text: str | float) -> int:
     """ "500m", 1 or "1.5" in Kubernetes millicores. Raises ValueError."""
     match = _CPU.fullmatch(str(text))
     value = Fraction(match[1]) * (1 if match[2] else 1000) if match else Fraction(0)
@@ -29,7 +30,12 @@ def cpu_millicores(text: str | int | float) -> int:
     return int(value)
 
 
-def memory_bytes(text: str | int) -> int:
+def cpu_text(millicores: int) -> str:
+    """Millicores as Kubernetes spells them: "500m", "2"."""
+    return f"{millicores}m" if millicores % 1000 else str(millicores // 1000)
+
+
+def memory_bytes(text: str | float) -> int:
     """ "1Gi", "512Mi" or a number of bytes. Raises ValueError."""
     match = _MEMORY.fullmatch(str(text))
     value = Fraction(match[1]) * _MEMORY_UNITS[match[2]] if match else Fraction(0)
@@ -38,7 +44,15 @@ def memory_bytes(text: str | int) -> int:
     return int(value)
 
 
-def memory_mib(text: str | int) -> int:
+def memory_text(size_bytes: int) -> str:
+    """Bytes in the largest binary unit that divides them: "1Gi", "1536Mi"."""
+    for unit in ("Ti", "Gi", "Mi", "Ki"):
+        if size_bytes % _MEMORY_UNITS[unit] == 0:
+            return f"{size_bytes // _MEMORY_UNITS[unit]}{unit}"
+    return str(size_bytes)
+
+
+def memory_mib(text: str | float) -> int:
     """Memory in MiB, as ECS counts it. Raises ValueError when it is no whole number of them."""
     size = memory_bytes(text)
     if size % 2**20:
@@ -46,7 +60,7 @@ def memory_mib(text: str | int) -> int:
     return size // 2**20
 
 
-def duration_s(text: str | int) -> int:
+def duration_s(text: str | float) -> int:
     """ "30m", "1h30m", "90s" in seconds. Raises ValueError."""
     match = _DURATION.fullmatch(str(text))
     if not match or not any(match.groups()):
@@ -63,10 +77,16 @@ def ecs_units(millicores: int) -> int:
     return int(units)
 
 
-def nearest_fargate(units: int, mib: int) -> tuple[tuple[int, int], ...]:
+def nearest_fargate(units: int | Fraction, mib: int) -> tuple[tuple[int, int], ...]:
     """The pair itself when AWS offers it, else the two nearest, as (millicores, MiB)."""
     pairs = [(cpu, memory) for cpu, memories in FARGATE.items() for memory in memories]
     if (units, mib) in pairs:
-        return ((units * 1000 // 1024, mib),)
-    ranked = sorted(pairs, key=lambda pair: (abs(pair[0] - units) / 256 + abs(pair[1] - mib) / 512, pair))
+        return ((int(units) * 1000 // 1024, mib),)
+    ranked = sorted(pairs, key=lambda pair: (abs(pair[0] - units) / 256 + Fraction(abs(pair[1] - mib), 512), pair))
     return tuple((cpu * 1000 // 1024, memory) for cpu, memory in ranked[:2])
+
+
+def fargate_fits(millicores: int, mib: int) -> tuple[tuple[str, str], ...]:
+    """Nothing when Fargate offers the pair; else the two nearest that it offers, as a document spells them."""
+    near = nearest_fargate(Fraction(millicores * 1024, 1000), mib)
+    return () if len(near) == 1 else tuple((cpu_text(cpu), memory_text(memory * 2**20)) for cpu, memory in near)

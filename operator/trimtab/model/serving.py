@@ -1,47 +1,51 @@
 """How the model serves: image, resources, replicas, rollout, gateway."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from trimtab.core.quantities import cpu_millicores, ecs_units, memory_mib, nearest_fargate
-from trimtab.model.base import Model, field
-from trimtab.model.training import FILE, Duration
+from trimtab.core.quantities import cpu_millicores, fargate_fits, memory_mib
+from trimtab.model.base import Model, field, rule
+from trimtab.model.values import DOMAIN, FILE, VARIABLE, Cpu, Duration, Memory, Patterns, distinct, duration
 
 _SERVING_FILES = ("serve/", "inference.py", "!*.md", "!__pycache__/")
-_VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+_OURS = ("TRIMTAB_", "SAGEMAKER_BASE_DIR", "SAGEMAKER_BIND_TO_PORT")
 
 
-def _cpu(text: str | int | float) -> str | int | float:
-    cpu_millicores(text)
-    return text
+def _not_ours(name: str) -> str:
+    if name.startswith(_OURS):
+        raise rule(f"{name} is set by trimtab itself", fix="choose another name")
+    return name
 
 
-def _memory(text: str) -> str:
-    memory_mib(text)
-    return text
+VariableName = Annotated[str, Field(max_length=255, pattern=VARIABLE), AfterValidator(_not_ours)]
+Arn = Annotated[str, Field(max_length=2048, pattern=r"^arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]*:.+$")]
 
 
 class Image(Model):
     """The image that serves."""
 
     dockerfile: str = field(
-        "result", "Dockerfile inside the code folder, for builders that use one.", "Dockerfile", pattern=FILE
+        "result",
+        "Dockerfile inside the code folder, for builders that use one; its content is part of the image's key.",
+        "Dockerfile",
+        max_length=255,
+        pattern=FILE,
     )
-    builder: Literal["auto", "layers", "docker", "codebuild"] = field("run", "What builds it; auto needs no daemon.", "auto")
+    builder: Literal["auto", "layers", "docker", "codebuild"] = field(
+        "run", "What builds the image; layers needs no daemon, and auto takes it.", "auto"
+    )
     packaging: Literal["baked", "fetched"] = field(
-        "result", "The model inside the image, or fetched from S3 at start.", "baked"
+        "result", "The model inside the image, or fetched from S3 when a replica starts.", "baked"
     )
 
 
 class Resources(Model):
     """What one replica gets."""
 
-    cpu: Annotated[str | int | float, AfterValidator(_cpu)] = field(
-        "result", "Kubernetes millicores.", "500m", examples=["500m", 1]
-    )
-    memory: Annotated[str, AfterValidator(_memory)] = field("result", "Memory.", "1Gi", examples=["1Gi"])
-    gpu: int = field("result", "GPUs.", 0, ge=0, le=8)
+    cpu: Cpu = field("result", "Kubernetes millicores, or cores. On ECS 1000m are 1024 units.", "500m", examples=["500m", 1])
+    memory: Memory = field("result", "Memory, a whole number of MiB.", "1Gi", examples=["1Gi"])
+    gpu: int = field("result", "How many GPUs.", 0, ge=0, le=8)
 
     @property
     def cpu_millicores(self) -> int:
@@ -55,21 +59,26 @@ class Resources(Model):
 class ScalingTarget(Model):
     """What autoscaling holds."""
 
-    metric: str = field("none", "cpu, memory, requests, or a custom metric.", "cpu", max_length=255)
-    value: float = field("none", "Value to hold.", 60, gt=0)
+    metric: str = field(
+        "none", "cpu, memory, requests, or the name of a custom metric.", "cpu", min_length=1, max_length=255
+    )
+    value: float = field("none", "Value to hold: percent for cpu and memory, a minute's number for requests.", 60, gt=0)
 
 
 class Replicas(Model):
-    """How many replicas."""
+    """How many replicas serve."""
 
-    min: int = field("none", "The fewest.", 2, ge=1, le=1000)
-    max: int | None = field("none", "The most; as many as min when left out.", None, ge=1, le=1000)
-    target: ScalingTarget | None = field("none", "What autoscaling holds between the two.", None)
+    # Two by default: one replica that is replaced or lost would be an outage of the endpoint.
+    min: int = field("none", "The fewest replicas; as many as there are while nothing scales.", 2, ge=1, le=1000)
+    max: int | None = field(
+        "none", "The most replicas that autoscaling may start; as many as `min` when left out.", None, ge=1, le=1000
+    )
+    target: ScalingTarget | None = field("none", "What autoscaling holds between `min` and `max`.", None)
 
     @model_validator(mode="after")
-    def _ordered(self) -> "Replicas":
+    def _ordered(self) -> Self:
         if self.max is not None and self.max < self.min:
-            raise ValueError(f"max {self.max} is below min {self.min}")
+            raise rule(f"max {self.max} is below min {self.min}", at="max", fix=f"set max to {self.min} or more")
         return self
 
     @property
@@ -80,22 +89,32 @@ class Replicas(Model):
 class Rollout(Model):
     """How a new release takes over."""
 
-    strategy: Literal["rolling", "noSurge", "blueGreen", "canary", "linear"] = field("none", "How traffic moves.", "rolling")
-    alarms: tuple[str, ...] = field("none", "CloudWatch alarms that roll back.", ())
-    bake: Duration = field("none", "How long both releases stay before the old one goes.", "0s")
+    strategy: Literal["rolling", "noSurge", "blueGreen", "canary", "linear"] = field(
+        "none", "How traffic moves from the old release to the new one.", "rolling"
+    )
+    alarms: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] = field(
+        "none", "CloudWatch alarms that roll back while a release takes over.", (), max_length=10
+    )
+    bake: Annotated[Duration, duration(0, 24 * 3600)] = field(
+        "none", "How long both releases stay before the old one goes.", "0s", examples=["5m"]
+    )
 
 
 class Throttle(Model):
-    """How fast the endpoint may be called."""
+    """How fast the endpoint may be called, all keys together."""
 
-    rate: float = field("none", "Requests a second.", 50, gt=0, le=10_000)
+    rate: float = field("none", "Requests a second, over time.", 50, gt=0, le=10_000)
     burst: int = field("none", "Requests at once.", 100, ge=1, le=5_000)
 
 
 class Cors(Model):
     """Which web pages may call the endpoint."""
 
-    allow_origins: tuple[str, ...] = field("none", "Origins, or *.", (), max_length=20, examples=[["https://example.com"]])
+    allow_origins: Annotated[
+        tuple[Annotated[str, Field(max_length=255, pattern=r"^(\*|https?://[^/\s]+)$")], ...], AfterValidator(distinct)
+    ] = field(
+        "none", "Origins of the pages, or *; none when left out.", (), max_length=20, examples=[["https://example.com"]]
+    )
 
 
 class Gateway(Model):
@@ -103,53 +122,73 @@ class Gateway(Model):
 
     kind: Literal["apigateway"] = field("none", "What answers.", "apigateway")
     auth: Literal["apiKey", "iam", "jwt", "none"] = field(
-        "none", "How callers prove who they are; none must be written out.", "apiKey"
+        "none", "How callers prove who they are. `none` lets anybody call, and must be written out.", "apiKey"
     )
-    throttle: Throttle = field("none", "How fast it may be called.", Throttle)
-    cors: Cors = field("none", "Which web pages may call it.", Cors)
-    domain: str | None = field("none", "Domain name of its own.", None, max_length=253)
-    key_secret: str | None = field("none", "Secret to copy the API key into.", None, max_length=512)
+    throttle: Throttle = field("none", "How fast the endpoint may be called.", Throttle)
+    cors: Cors = field("none", "Which web pages may call the endpoint.", Cors)
+    domain: str | None = field(
+        "none", "Domain name of its own.", None, max_length=253, pattern=DOMAIN, examples=["digits.example.com"]
+    )
+    key_secret: str | None = field(
+        "none", "Name or ARN of the secret to copy the API key into.", None, min_length=1, max_length=512
+    )
 
 
 class Volume(Model):
     """An EFS access point."""
 
-    access_point: str = field("result", "ARN of the access point.", max_length=255)
-    path: str = field("result", "Where it is mounted.", pattern=r"^/", max_length=255)
+    access_point: Arn = field("result", "ARN of the EFS access point.")
+    path: str = field("result", "Where it is mounted.", pattern=r"^/[^\x00]+$", max_length=255, examples=["/mnt/features"])
 
 
 class Binding(Model):
-    """A secret or database, by reference."""
+    """A secret or a database, by reference: its value never stands in a document."""
 
-    name: str = field("result", "Environment variable that holds it.", pattern=_VARIABLE, max_length=255)
-    secret: str = field("result", "ARN of the secret.", max_length=2048)
-    on_rotation: Literal["ignore", "roll"] = field("none", "What a rotation does.", "ignore")
+    exactly_one = (("secret", "database"),)
+
+    name: VariableName = field("result", "Environment variable that holds it.", examples=["FEATURES_TOKEN"])
+    secret: Arn | None = field("result", "ARN of a secret of Secrets Manager.", None)
+    database: Arn | None = field("result", "ARN of an RDS database; its connection secret is bound.", None)
+    on_rotation: Literal["ignore", "roll"] = field("none", "What a rotation of the secret does to replicas.", "ignore")
 
 
 class Serving(Model):
     """How the model serves."""
 
-    target: Literal["ecs", "kubernetes", "sagemaker"] = field("none", "Where it serves.", "ecs")
-    files: tuple[str, ...] = field(
-        "result", "Patterns of the code files that serving uses; the last that matches wins.", _SERVING_FILES
+    target: Literal["ecs", "kubernetes", "sagemaker"] = field("none", "Where the model serves.", "ecs")
+    files: Patterns = field(
+        "result",
+        "Patterns of the code files that serving uses, as in training.files; the last that matches wins.",
+        _SERVING_FILES,
     )
     resources: Resources = field("result", "What one replica gets.", Resources)
-    env: dict[Annotated[str, Field(pattern=_VARIABLE, max_length=255)], Annotated[str, Field(max_length=1024)]] = field(
-        "result", "Plain environment variables; secrets are bindings.", dict, max_length=50
+    env: dict[VariableName, Annotated[str, Field(max_length=1024)]] = field(
+        "result",
+        "Plain environment variables. Secrets are bindings.",
+        dict,
+        max_length=64,
+        examples=[{"LOG_LEVEL": "info"}],
     )
-    replicas: Replicas = field("none", "How many replicas.", Replicas)
+    replicas: Replicas = field("none", "How many replicas serve.", Replicas)
     rollout: Rollout = field("none", "How a new release takes over.", Rollout)
     gateway: Gateway = field("none", "The public way in.", Gateway)
-    volumes: tuple[Volume, ...] = field("result", "EFS access points.", ())
-    bindings: tuple[Binding, ...] = field("result", "Secrets and databases, by reference.", ())
+    volumes: tuple[Volume, ...] = field("result", "EFS access points that replicas mount.", (), max_length=10)
+    bindings: tuple[Binding, ...] = field("result", "Secrets and databases, by reference.", (), max_length=50)
 
     @model_validator(mode="after")
-    def _offered(self) -> "Serving":
+    def _offered(self) -> Self:
         """Fargate offers pairs of cpu and memory, not any."""
         if self.target == "ecs":
-            millicores, mib = self.resources.cpu_millicores, self.resources.memory_mib
-            near = nearest_fargate(ecs_units(millicores), mib)
-            if len(near) > 1:
-                words = " and ".join(f"cpu {cpu}m with memory {memory}Mi" for cpu, memory in near)
-                raise ValueError(f"Fargate does not offer cpu {millicores}m with memory {mib}Mi; the nearest are {words}")
+            near = fargate_fits(self.resources.cpu_millicores, self.resources.memory_mib)
+            if near:
+                words = " or ".join(f"cpu {cpu} with memory {memory}" for cpu, memory in near)
+                given = f"cpu {self.resources.cpu} with memory {self.resources.memory}"
+                raise rule(f"Fargate does not offer {given}; the nearest are {words}", at="resources", fix=f"use {words}")
+        return self
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        for index, binding in enumerate(self.bindings):
+            if binding.name in self.env or binding.name in [each.name for each in self.bindings[:index]]:
+                raise rule(f"{binding.name} stands twice", at=f"bindings[{index}].name", fix="choose another name")
         return self

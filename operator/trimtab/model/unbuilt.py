@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from trimtab.core.errors import UserError
+from trimtab.core.quantities import duration_s
 from trimtab.model.deployment import ModelDeployment
 from trimtab.model.environment import Environment
 from trimtab.model.load import Document
@@ -44,14 +45,6 @@ def _framework(document: Document) -> Iterator[UserError]:
         )
 
 
-def warnings_of(document: Document) -> tuple[str, ...]:
-    """What is allowed and should be meant: an endpoint that anybody may call."""
-    if isinstance(document.value, Environment) or document.value.spec.serving.gateway.auth != "none":
-        return document.warnings
-    place = document.positions.of("spec.serving.gateway.auth")
-    return (*document.warnings, f"{place}: auth: none lets anybody who knows the URL call the endpoint")
-
-
 def _remote(source: str) -> bool:
     return "://" in source or source.startswith("git@")
 
@@ -89,7 +82,7 @@ _DEPLOYMENT: tuple[_Rule, ...] = (
     ("spec.serving.replicas.target", lambda spec: spec.serving.replicas.target is not None, "autoscaling"),
     ("spec.serving.rollout.strategy", lambda spec: spec.serving.rollout.strategy != "rolling", "this rollout strategy"),
     ("spec.serving.rollout.alarms", lambda spec: bool(spec.serving.rollout.alarms), "rollout alarms"),
-    ("spec.serving.rollout.bake", lambda spec: spec.serving.rollout.bake not in ("0s", "0m"), "baking"),
+    ("spec.serving.rollout.bake", lambda spec: duration_s(spec.serving.rollout.bake) > 0, "baking"),
     ("spec.serving.gateway.auth", lambda spec: spec.serving.gateway.auth in ("iam", "jwt"), "this kind of auth"),
     (
         "spec.serving.gateway.cors.allowOrigins",
@@ -117,6 +110,9 @@ _DEPLOYMENT: tuple[_Rule, ...] = (
 
 _ENVIRONMENT: tuple[_Rule, ...] = (
     ("spec.assumeRoles", lambda spec: bool(spec.assume_roles), "taking a role for a namespace"),
+    ("spec.ecs.cluster", lambda spec: spec.ecs.cluster is not None, "a cluster of one's own"),
+    ("spec.ecs.capacityProviders", lambda spec: bool(spec.ecs.capacity_providers), "capacity providers"),
+    ("spec.network.vpcLink", lambda spec: spec.network.vpc_link is not None, "a VPC link of one's own"),
     ("spec.kmsKey", lambda spec: spec.kms_key is not None, "encryption with a key of one's own"),
     (
         "spec.network.loadBalancer.kind",

@@ -1,249 +1,311 @@
 """Read YAML as kubectl does, with a position for every node; stricter where kubectl is silent.
 
-Explicit tags, duplicate keys and files without a document are refused. Size, depth and the number of nodes after alias
-expansion are bounded before any object is built. Measured against kubectl 1.32: yes/on/no are booleans, 012 is ten, 12:30 is
-text, 1e3 is a number, 0o14 is twelve.
+Explicit tags, duplicate keys, keys that are not the text they show, and files without a document are refused. Size, depth
+and the number of nodes after alias expansion are bounded while events come in, before any value is built. JSON is YAML.
+Plain scalars: scalars.py. Source: kubectl 1.32, which reads with sigs.k8s.io/yaml.
 """
 
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 import yaml
 
 from trimtab.core.errors import Position, UserError
+from trimtab.model.scalars import is_ambiguous, scalar
 
 MAX_BYTES, MAX_DEPTH, MAX_NODES = 256 * 1024, 32, 20_000
 
-_BOOLEANS = {word: truth for truth, words in ((True, "y yes true on"), (False, "n no false off")) for word in words.split()}
-_BARE = re.compile(r"(?i:yes|no|on|off)")
-_INTEGER = re.compile(r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|[1-9][0-9_]*|0)")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
-_SPECIAL = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """One document: its value, where each of its paths stands, and what is odd about it."""
+    """One document: its value, where each of its paths stands, what is wrong and what is odd about its spelling."""
 
     value: Any
     values: dict[str, Position]  # by field path: where the value begins
     keys: dict[str, Position]  # by field path: where the key begins
+    mistakes: tuple[UserError, ...]
     warnings: tuple[str, ...]
 
 
 def read(text: bytes, file: str) -> tuple[Tree, ...]:
-    """Read every document of a file. Raises UserError with a position."""
+    """Read every document of a file.
+
+    Raises UserError, with a position, for what cannot be read at all: no YAML, no document, too much. Mistakes that leave
+    a document readable (a key twice, a tag) are in its tree.
+    """
     decoded = _decode(text, file)
     try:
-        _bound_depth(decoded, file)
-        roots = [root for root in yaml.compose_all(decoded, Loader=_LOADER) if not _is_empty(root)]
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file)
-        what = " ".join(part for part in (error.context, error.problem) if part)
-        raise UserError(
-            f"this is no YAML: {what}", position=place, code="TT1001", reason="InvalidYAML", fix=_hint(what)
-        ) from error
+        roots = list(_Composer(decoded, file).documents())
     except yaml.YAMLError as error:
-        raise UserError(
-            f"this is no YAML: {error}", position=Position(file), code="TT1001", reason="InvalidYAML", fix=_hint("")
-        ) from error
+        raise _no_yaml(error, decoded, file) from error
     if not roots:
-        raise UserError(
-            "the file holds no document",
-            position=Position(file),
-            code="TT1002",
-            reason="InvalidYAML",
-            fix="write one into it",
-        )
-    return tuple(_tree(root, file) for root in roots)
+        raise _refused("the file holds no document", Position(file), "TT1002", "write one into it")
+    return tuple(_Reader(file).tree(root) for root in roots)
 
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# --- text -----------------------------------------------------------------------------------------------------------
 
 
 def _decode(text: bytes, file: str) -> str:
     if len(text) > MAX_BYTES:
-        raise _too_much(file, f"the file has {len(text)} bytes; at most {MAX_BYTES} are read")
+        raise _too_much(f"the file has {len(text):,} bytes; at most {MAX_BYTES:,} are read", Position(file))
     try:
         decoded = text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = text[: error.start].count(b"\n") + 1
-        column = error.start - (text.rfind(b"\n", 0, error.start) + 1) + 1
-        place = Position(file, line, column)
-        raise UserError(
-            "this is not UTF-8", position=place, code="TT1003", reason="InvalidYAML", fix="save the file as UTF-8"
-        ) from error
-    if "\0" in decoded:
-        line = decoded[: decoded.index("\0")].count("\n") + 1
-        raise UserError(
-            "there is a NUL", position=Position(file, line), code="TT1003", reason="InvalidYAML", fix="remove it"
-        )
-    return decoded
+        place = _place(text[: error.start].decode("utf-8-sig", errors="ignore"), file)
+        raise _refused("this is not UTF-8", place, "TT1003", "save the file as UTF-8") from error
+    found = _UNPRINTABLE.search(decoded)
+    if found:
+        name = "a NUL" if found[0] == "\0" else f"the control character U+{ord(found[0]):04X}"
+        raise _refused(f"there is {name}", _place(decoded[: found.start()], file), "TT1003", "remove it")
+    # JSON spells what is beyond U+FFFF as two escapes, which YAML does not read.
+    return _SURROGATES.sub(_joined, decoded) if decoded.lstrip()[:1] in ("{", "[") else decoded
 
 
-def _too_much(file: str, what: str, position: Position | None = None) -> UserError:
-    return UserError(
-        what, position=position or Position(file), code="TT1004", reason="InvalidYAML", fix="split it, or make it simpler"
-    )
+def _place(before: str, file: str) -> Position:
+    """The place after this text."""
+    lines = re.split(r"\r\n|[\r\n]", before)
+    return Position(file, len(lines), len(lines[-1]) + 1)
 
 
-def _bound_depth(text: str, file: str) -> None:
-    """Stop at the event that goes too deep, before any node is made of it."""
-    depth = 0
-    events: Any = yaml.parse(text, Loader=_LOADER)
-    for event in events:
-        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            depth += 1
-            if depth > MAX_DEPTH:
-                mark: Any = event.start_mark
-                place = Position(file, mark.line + 1, mark.column + 1)
-                raise _too_much(file, f"this is nested deeper than {MAX_DEPTH} levels", place)
-        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-            depth -= 1
+def _joined(pair: re.Match[str]) -> str:
+    high, low = int(pair[1], 16) - 0xD800, int(pair[2], 16) - 0xDC00
+    return f"\\U{0x10000 + (high << 10) + low:08x}"
 
 
-def _is_empty(root: yaml.Node | None) -> bool:
-    return root is None or (isinstance(root, yaml.ScalarNode) and root.value == "" and not root.style)
+def _no_yaml(error: yaml.YAMLError, text: str, file: str) -> UserError:
+    """What the parser says, where it gave up."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return _refused(f"this is no YAML: {error}", Position(file), "TT1001", "check the text")
+    mark, lines = error.problem_mark or error.context_mark, text.splitlines()
+    if error.context_mark and mark and mark.index >= len(text.rstrip()):
+        mark = error.context_mark  # the text ended: what was opened and not closed is the place to look at
+    place = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file)
+    line = lines[place.line - 1] if place.line <= len(lines) else ""
+    at_tab = "\t" in line[: place.column] and line[: place.column].isspace()
+    fix = "indent with spaces, not tabs" if at_tab else "check the indentation, colons and quotes around this place"
+    what = " ".join(part for part in (error.context, error.problem) if part)
+    return _refused(f"this is no YAML: {what}", place, "TT1001", fix)
 
 
-def _tree(root: yaml.Node, file: str) -> Tree:
-    reader = _Reader(file)
-    reader.count(root)
-    value = reader.build(root, "")
-    return Tree(value, reader.values, reader.keys, tuple(reader.warnings))
+def _refused(message: str, position: Position, code: str, fix: str) -> UserError:
+    return UserError(message, position=position, code=code, reason="InvalidYAML", fix=fix)
 
 
+def _too_much(message: str, position: Position) -> UserError:
+    return _refused(message, position, "TT1004", "split it, or make it simpler")
+
+
+# --- nodes ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    place: Position
+    text: str
+    plain: bool
+    tag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    place: Position
+    items: "Sequence[_Node]"
+    tag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Map:
+    place: Position
+    pairs: "Sequence[tuple[_Node, _Node]]"
+    tag: str | None
+
+
+_Node: TypeAlias = _Text | _List | _Map
+
+
+@dataclass(slots=True)
+class _Anchored:
+    """What an alias stands for, and how much of it there is once it is expanded."""
+
+    node: _Node | None = None  # None while it is still being read
+    nodes: int = 0
+    depth: int = 0
+
+
+@dataclass(slots=True)
+class _Composer:
+    """Makes nodes of the parser's events, and stops at the event that is too much."""
+
+    text: str
+    file: str
+    nodes: int = 0
+    deepest: int = 0  # of what was read since the anchor that is being read, aliases expanded
+    anchors: dict[str, _Anchored] = field(default_factory=dict[str, _Anchored])
+
+    def documents(self) -> Iterator[_Node]:
+        """Every document that is not empty."""
+        events = yaml.parse(self.text, Loader=_LOADER)
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                self.anchors.clear()
+                root = self._node(next(events), events, 0)
+                if not (isinstance(root, _Text) and root.plain and not root.text and not root.tag):
+                    yield root
+
+    def _node(self, event: Any, events: Iterator[Any], depth: int) -> _Node:
+        place = Position(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(str(event.anchor), place, depth)
+        anchored, outer, before = _Anchored(), self.deepest, self.nodes
+        if event.anchor:
+            self.anchors[event.anchor] = anchored
+        self.deepest = depth
+        self._count(1, depth + (not isinstance(event, yaml.ScalarEvent)), place)
+        node = self._made(event, events, depth, place)
+        anchored.node, anchored.nodes, anchored.depth = node, self.nodes - before, self.deepest - depth
+        self.deepest = max(outer, self.deepest)
+        return node
+
+    def _made(self, event: Any, events: Iterator[Any], depth: int, place: Position) -> _Node:
+        if isinstance(event, yaml.ScalarEvent):
+            return _Text(place, str(event.value), not event.style, event.tag)
+        if isinstance(event, yaml.SequenceStartEvent):
+            items: list[_Node] = []
+            while not isinstance(each := next(events), yaml.SequenceEndEvent):
+                items.append(self._node(each, events, depth + 1))
+            return _List(place, items, event.tag)
+        pairs: list[tuple[_Node, _Node]] = []
+        while not isinstance(each := next(events), yaml.MappingEndEvent):
+            key = self._node(each, events, depth + 1)
+            pairs.append((key, self._node(next(events), events, depth + 1)))
+        return _Map(place, pairs, event.tag)
+
+    def _alias(self, name: str, place: Position, depth: int) -> _Node:
+        found = self.anchors.get(name)
+        if found is None:
+            raise _refused(f"there is no anchor &{name} before *{name}", place, "TT1001", "name an anchor that is there")
+        if found.node is None:
+            raise _too_much(f"the alias *{name} stands inside what it names", place)
+        self._count(found.nodes, depth + found.depth, place)
+        return replace(found.node, place=place)
+
+    def _count(self, nodes: int, depth: int, place: Position) -> None:
+        self.nodes += nodes
+        self.deepest = max(self.deepest, depth)
+        if depth > MAX_DEPTH:
+            raise _too_much(f"this is nested deeper than {MAX_DEPTH} levels", place)
+        if self.nodes > MAX_NODES:
+            raise _too_much(f"there are more than {MAX_NODES:,} values once aliases are expanded", place)
+
+
+# --- values ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
 class _Reader:
     """Builds the value of one document and remembers where each path stands."""
 
-    def __init__(self, file: str) -> None:
-        self._file = file
-        self.values: dict[str, Position] = {}
-        self.keys: dict[str, Position] = {}
-        self.warnings: list[str] = []
-        self._sizes: dict[int, int] = {}
+    file: str
+    values: dict[str, Position] = field(default_factory=dict[str, Position])
+    keys: dict[str, Position] = field(default_factory=dict[str, Position])
+    mistakes: list[UserError] = field(default_factory=list[UserError])
+    warnings: list[str] = field(default_factory=list[str])
 
-    def count(self, root: yaml.Node) -> int:
-        """Nodes below, aliases expanded; each node is counted once and its sum remembered."""
-        known = self._sizes.get(id(root))
-        if known == -1:
-            raise _too_much(self._file, "an alias stands inside what it names", self._at(root))
-        if known is not None:
-            return known
-        self._sizes[id(root)] = -1
-        total = 1
-        for child in _children(root):
-            total += self.count(child)
-            if total > MAX_NODES:
-                raise _too_much(
-                    self._file, f"there are more than {MAX_NODES} values once aliases are expanded", self._at(child)
-                )
-        self._sizes[id(root)] = total
-        return total
+    def tree(self, root: _Node) -> Tree:
+        value = self._value(root, "")
+        return Tree(value, self.values, self.keys, tuple(self.mistakes), tuple(dict.fromkeys(self.warnings)))
 
-    def build(self, node: yaml.Node, path: str) -> Any:
-        self.values[path] = self._at(node, path)
-        if isinstance(node, yaml.MappingNode):
+    def _value(self, node: _Node, path: str) -> Any:
+        self.values[path] = replace(node.place, field=path)
+        if node.tag is not None:
+            self._wrong(node, path, f"the tag {node.tag} is not read", "TT1008", "remove it; quote what is to be text")
+        if isinstance(node, _Map):
             return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            self._no_tag(node, "tag:yaml.org,2002:seq")
-            return [self.build(child, f"{path}[{index}]") for index, child in enumerate(node.value)]
-        assert isinstance(node, yaml.ScalarNode)
+        if isinstance(node, _List):
+            return [self._value(child, f"{path}[{index}]") for index, child in enumerate(node.items)]
         return self._scalar(node, path)
 
-    def _mapping(self, node: yaml.MappingNode, path: str) -> dict[str, Any]:
-        self._no_tag(node, "tag:yaml.org,2002:map")
+    def _mapping(self, node: _Map, path: str) -> dict[str, Any]:
         built: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise UserError(
-                    "a key must be text", position=self._at(key_node), code="TT1005", reason="InvalidYAML", fix="write text"
-                )
-            key = str(key_node.value)
-            child = f"{path}.{key}" if path else key
-            if key == "<<" and not key_node.style:
-                raise UserError(
-                    "merge keys are not read",
-                    position=self._at(key_node, child),
-                    code="TT1006",
-                    reason="InvalidYAML",
-                    fix="write it out",
-                )
-            if key in built:
-                raise UserError(
-                    f"{key!r} stands twice; first in line {self.keys[child].line}",
-                    position=self._at(key_node, child),
-                    code="TT1007",
-                    reason="InvalidYAML",
-                    fix="keep one of the two",
-                )
-            self.keys[child] = self._at(key_node, child)
-            built[key] = self.build(value_node, child)
+        merged: set[str] = set()
+        for key_node, value_node in node.pairs:
+            key = self._key(key_node, path)
+            if key is None:
+                continue
+            if key == "<<" and isinstance(key_node, _Text) and key_node.plain:
+                for name, pair in self._merged(value_node, path).items():
+                    if name not in built:
+                        self._put(built, name, *pair, path)
+                        merged.add(name)
+                    elif name not in merged:
+                        self._twice(name, pair[0], path)
+            elif key in built and key not in merged:
+                self._twice(key, key_node, path)
+            else:
+                merged.discard(key)
+                self._put(built, key, key_node, value_node, path)
         return built
 
-    def _scalar(self, node: yaml.ScalarNode, path: str) -> Any:
-        text, plain = str(node.value), not node.style
-        resolved_tags = ("str", "int", "float", "bool", "null", "timestamp", "value", "merge")
-        self._no_tag(node, *(f"tag:yaml.org,2002:{name}" for name in resolved_tags))
-        if not plain:
-            return text
-        if _BARE.fullmatch(text):
-            self.warnings.append(
-                f"{self._at(node)}: bare {text} is read as {str(_BOOLEANS[text.lower()]).lower()}; quote it for text"
+    def _put(self, built: dict[str, Any], key: str, key_node: _Node, value_node: _Node, path: str) -> None:
+        child = f"{path}.{key}" if path else key
+        self.keys[child] = replace(key_node.place, field=child)
+        built[key] = self._value(value_node, child)
+
+    def _key(self, node: _Node, path: str) -> str | None:
+        """The text of a key, or None for what is no key (a mistake, noted)."""
+        if not isinstance(node, _Text):
+            self._wrong(node, path, "a key must be text", "TT1005", "write text")
+            return None
+        child = f"{path}.{node.text}" if path else node.text
+        if node.tag is not None:
+            self._wrong(node, child, f"the tag {node.tag} is not read", "TT1008", "remove it; quote what is to be text")
+        value = scalar(node.text) if node.plain else node.text
+        # kubectl turns a key of n: 5 into "false", and that of 012: 5 into "10". What is not as it looks is refused.
+        if not isinstance(value, str) and node.text != (str(value).lower() if isinstance(value, bool) else str(value)):
+            shown = "null" if value is None else str(value).lower()
+            self._wrong(
+                node, child, f"the key {node.text} is read as {shown}, not as text", "TT1019", f'write "{node.text}"'
             )
-        return scalar(text)
+        return node.text
 
-    def _no_tag(self, node: yaml.Node, *usual: str) -> None:
-        if node.tag not in usual:
-            raise UserError(
-                f"the tag {node.tag} is not read",
-                position=self._at(node),
-                code="TT1008",
-                reason="InvalidYAML",
-                fix="remove it",
-            )
+    def _merged(self, node: _Node, path: str) -> dict[str, tuple[_Node, _Node]]:
+        """Keys and values that a merge (<<) brings in, earlier mappings first; a repeated key keeps the first."""
+        found: dict[str, tuple[_Node, _Node]] = {}
+        for each in node.items if isinstance(node, _List) else (node,):
+            if not isinstance(each, _Map):
+                self._wrong(each, path, "a merge (<<) takes a mapping, or a list of them", "TT1006", "write a mapping")
+                continue
+            for key_node, value_node in each.pairs:
+                key = self._key(key_node, path)
+                if key == "<<":
+                    found = {**self._merged(value_node, path), **found}
+                elif key is not None:
+                    found.setdefault(key, (key_node, value_node))
+        return found
 
-    def _at(self, node: yaml.Node, path: str = "") -> Position:
-        return Position(self._file, node.start_mark.line + 1, node.start_mark.column + 1, path)
+    def _twice(self, key: str, node: _Node, path: str) -> None:
+        child = f"{path}.{key}" if path else key
+        first = self.keys[child].line
+        self._wrong(node, child, f"{key!r} stands twice; first in line {first}", "TT1007", "keep one of the two")
 
+    def _scalar(self, node: _Text, path: str) -> Any:
+        if not node.plain:
+            return node.text
+        value = scalar(node.text)
+        if is_ambiguous(node.text):
+            self.warnings.append(f"{node.place}: bare {node.text} is read as {str(value).lower()}; quote it for text")
+        if isinstance(value, float) and not math.isfinite(value):
+            self._wrong(node, path, f"{node.text} is no number that JSON knows", "TT1020", "write a finite number")
+            return 0
+        return value
 
-def scalar(text: str) -> Any:
-    """What a plain scalar is, by kubectl's rules."""
-    if text in ("", "~", "null", "Null", "NULL"):
-        return None
-    if text in (text.lower(), text.upper(), text.capitalize()) and text.lower() in _BOOLEANS:
-        return _BOOLEANS[text.lower()]
-    if _INTEGER.fullmatch(text):
-        return _integer(text.replace("_", ""))
-    if text.lower() in _SPECIAL:
-        return _SPECIAL[text.lower()]
-    if _FLOAT.fullmatch(text):
-        return float(text.replace("_", ""))
-    return text
-
-
-def _integer(text: str) -> int:
-    sign, digits = (-1, text[1:]) if text[0] == "-" else (1, text.lstrip("+"))
-    for prefix, base in (("0b", 2), ("0o", 8), ("0x", 16)):
-        if digits.startswith(prefix):
-            return sign * int(digits[2:], base)
-    return sign * int(digits, 8 if len(digits) > 1 and digits[0] == "0" else 10)
-
-
-def _children(node: yaml.Node) -> Iterator[yaml.Node]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield key
-            yield value
-    elif isinstance(node, yaml.SequenceNode):
-        yield from node.value
-
-
-def _hint(what: str) -> str:
-    if "\\t" in what or "tab" in what:
-        return "indent with spaces"
-    return "check the indentation, colons and quotes around this place"
+    def _wrong(self, node: _Node, path: str, message: str, code: str, fix: str) -> None:
+        self.mistakes.append(_refused(message, replace(node.place, field=path), code, fix))

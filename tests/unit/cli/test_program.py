@@ -50,7 +50,7 @@ def test_a_mistake_shows_its_place_a_caret_and_a_fix(tmp_path, capsys):
     assert lines[0].startswith(f"{document}:")
     assert lines[0].endswith("spec.serving.replicas.min: must be 1 or more, not 0 [TT1012 InvalidSpec]")
     assert lines[2].index("^") == lines[1].index("0}") if "0}" in lines[1] else True
-    assert lines[3] == "  fix: set it to 1 or more"
+    assert lines[3] == "  fix: set min to 1 or more, or leave it out (2 is the default)"
 
 
 def test_validate_checks_local_paths_at_the_field(tmp_path, capsys):

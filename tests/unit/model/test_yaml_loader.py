@@ -1,7 +1,6 @@
 """YAML is read as kubectl reads it, with bounds, and with a position for every mistake."""
 
 import contextlib
-import math
 import time
 
 import pytest
@@ -9,13 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.core.errors import UserError
-from trimtab.model.yaml_loader import MAX_BYTES, read, scalar
+from trimtab.model.scalars import scalar
+from trimtab.model.yaml_loader import MAX_BYTES, read
 
 
 def mistake(text: bytes) -> UserError:
-    with pytest.raises(UserError) as raised:
-        read(text, "f.yaml")
-    return raised.value
+    """The first one, whether it leaves the text readable or not."""
+    try:
+        return next(each for tree in read(text, "f.yaml") for each in tree.mistakes)
+    except UserError as error:
+        return error
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,6 @@ def mistake(text: bytes) -> UserError:
         ("1e3", 1000.0),
         ("1_000", 1000),
         ("-.5", -0.5),
-        (".inf", math.inf),
         ("~", None),
         ("", None),
         ("null", None),
@@ -84,17 +85,17 @@ BOMB = b"a: &a [x,x,x,x,x,x,x,x,x,x]\n" + b"".join(
     [
         pytest.param(b"", "f.yaml:1:1", "TT1002", id="empty"),
         pytest.param(b"# only a comment\n", "f.yaml:1:1", "TT1002", id="comment"),
-        pytest.param(b"a: [1", "f.yaml:2:1", "TT1001", id="unclosed list"),
+        pytest.param(b"a: [1", "f.yaml:1:4", "TT1001", id="unclosed list"),
         pytest.param(b"a: b: c", "f.yaml:1:5", "TT1001", id="two colons"),
         pytest.param(b"a:\n\t- b", "f.yaml:2:1", "TT1001", id="tab"),
-        pytest.param(b"a: 'x", "f.yaml:1:6", "TT1001", id="unclosed quote"),
+        pytest.param(b"a: 'x", "f.yaml:1:4", "TT1001", id="unclosed quote"),
         pytest.param(b"a: \xff", "f.yaml:1:4", "TT1003", id="not UTF-8"),
-        pytest.param(b"a: 1\nb: \x00", "f.yaml:2:1", "TT1003", id="NUL"),
+        pytest.param(b"a: 1\nb: \x00", "f.yaml:2:4", "TT1003", id="NUL"),
         pytest.param(b"a: " + b"x" * MAX_BYTES, "f.yaml:1:1", "TT1004", id="too many bytes"),
         pytest.param(b"[" * 40 + b"]" * 40, "f.yaml:1:33", "TT1004", id="too deep"),
-        pytest.param(b"a: &a [*a]", "f.yaml:1:4", "TT1004", id="alias of itself"),
+        pytest.param(b"a: &a [*a]", "f.yaml:1:8", "TT1004", id="alias of itself"),
         pytest.param(b"? [a]\n: b", "f.yaml:1:3", "TT1005", id="list as key"),
-        pytest.param(b"a: &a {b: 1}\nc: {<<: *a}", "f.yaml:2:5", "TT1006", id="merge key"),
+        pytest.param(b"a: &a 1\nc: {<<: *a}", "f.yaml:2:9", "TT1006", id="merge of no mapping"),
         pytest.param(b"a: 1\na: 2", "f.yaml:2:1", "TT1007", id="key twice"),
         pytest.param(b"a: !!python/object/apply:os.system [x]", "f.yaml:1:4", "TT1008", id="python tag"),
         pytest.param(b"a: !Ref b", "f.yaml:1:4", "TT1008", id="own tag"),
