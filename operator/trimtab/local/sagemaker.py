@@ -6,7 +6,7 @@ training image" (what a container is given), "signals algorithm success and fail
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from trimtab.local.overlay import Arguments, Context, Reply, ServiceError, World
@@ -159,13 +159,18 @@ def _has_model(job: Job) -> bool:
 
 
 def _wanted(job: Job, arguments: Arguments) -> bool:
-    modified = job.modified or job.created
-    bounds = [("CreationTime", job.created), ("LastModifiedTime", modified)]
+    bounds = {"CreationTime": job.created, "LastModifiedTime": job.modified or job.created}
     return (
         arguments.get("NameContains", "") in job.name
         and arguments.get("StatusEquals", job.status) == job.status
-        and all(arguments.get(f"{name}After", at) <= at <= arguments.get(f"{name}Before", at) for name, at in bounds)
+        and all(_aware(arguments.get(f"{name}After", at)) <= at for name, at in bounds.items())
+        and all(at <= _aware(arguments.get(f"{name}Before", at)) for name, at in bounds.items())
     )
+
+
+def _aware(at: datetime) -> datetime:
+    """The parser of requests answers times of UTC without a zone."""
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _tags_in(arguments: Arguments) -> dict[str, str]:

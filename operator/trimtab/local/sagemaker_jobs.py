@@ -58,11 +58,26 @@ class Jobs:
         """A job whose process lives goes on; one that was being moved is moved again from the start of its step."""
         said: list[str] = []
         for job in self._shelf:
-            if job.phase == "run" and _is_lost(self._world.executor.state(unit_id(job))):
-                self._end(job, "Failed", "Failed", self._world.clock.now(), _LOST, _LOST)
-                self._shelf.put(job)
-                said.append(f"training job {job.name}: its process ended with the last local cloud")
+            if job.is_terminal:
+                self._world.executor.forget(unit_id(job))
+            elif job.phase == "run":
+                state = self._world.executor.state(unit_id(job))
+                if state is None and not _has_run(job):
+                    self._world.executor.start(self._unit(job))
+                elif _is_lost(state):
+                    self._end(job, "Failed", "Failed", self._world.clock.now(), _LOST, _LOST)
+                    self._shelf.put(job)
+                    said.append(f"training job {job.name}: its process ended with the last local cloud")
+        self._remove_folders()
         return said
+
+    def _remove_folders(self) -> None:
+        """Those of jobs that have ended: the last gateway may have been killed before it came to it."""
+        needed = {self._folder(job) for job in self._shelf if not job.is_terminal}
+        folder = self._world.folder / "jobs"
+        for each in folder.iterdir() if folder.is_dir() else ():
+            if each not in needed:
+                shutil.rmtree(each, ignore_errors=True)
 
     def stop(self, job: Job, now: datetime) -> None:
         """SIGTERM, and what is in the model folder by then is kept."""
@@ -102,6 +117,8 @@ class Jobs:
             job.started = now
             job.enter("Downloading", "Downloading input data", now)
         cancelled = self._cancelled.setdefault(job.id, threading.Event())
+        if job.stopping:
+            cancelled.set()
         work = self._do(job, "download", download, self._world.buckets, job.request, self._folder(job), cancelled.is_set)
         if not work.done():
             self._look_at_time(job, now)
@@ -120,18 +137,18 @@ class Jobs:
     def _watch(self, job: Job, now: datetime) -> None:
         state = self._world.executor.state(unit_id(job))
         self._tail(job).pump(self._world.logs, now, last=isinstance(state, Exited))
-        if _is_lost(state) and not job.stopping:
+        if state is None or (_is_lost(state) and not job.stopping):
             self._end(job, "Failed", "Failed", now, _LOST, _LOST)
-        elif isinstance(state, Exited):
-            # A scan that is under way is let come to its end, for the upload scans the rest.
-            if self._metrics(job, now, more=False):
-                job.exit_code, job.phase, job.failure = state.code, "upload", state.because
-                job.enter("Uploading", "Uploading generated training model", now)
-        else:
-            if isinstance(state, Running) and not any(step.status == "Training" for step in job.steps):
-                job.enter("Training", "Training image download completed. Training in progress.", now)
+            return
+        # One that is quick is seen only when it has ended; it has trained all the same.
+        if not _has_run(job) and not job.stopping and _has_begun(state):
+            job.enter("Training", "Training image download completed. Training in progress.", now)
+        if not isinstance(state, Exited):
             self._metrics(job, now, more=True)
             self._look_at_time(job, now)
+        elif self._metrics(job, now, more=False):  # a scan that is under way is let come to its end
+            job.exit_code, job.phase, job.failure = state.code, "upload", state.because
+            job.enter("Uploading", "Uploading generated training model", now)
 
     def _upload(self, job: Job, now: datetime) -> None:
         with_model = job.exit_code == 0 or job.stopping
@@ -258,6 +275,15 @@ def unit_id(job: Job) -> str:
 
 def job_arn(world: World, name: str) -> str:
     return f"arn:aws:sagemaker:{world.region}:{world.account}:training-job/{name}"
+
+
+def _has_run(job: Job) -> bool:
+    return any(step.status == "Training" for step in job.steps)
+
+
+def _has_begun(state: UnitState) -> bool:
+    """Whether its container's command was ever run."""
+    return isinstance(state, Running) or (isinstance(state, Exited) and not state.because)
 
 
 def _is_lost(state: UnitState | None) -> bool:
