@@ -62,9 +62,9 @@ def _code(code: Path, entry_point: str) -> Iterator[str]:
     except SyntaxError as error:
         yield f"{script}:{error.lineno}: {error.msg}"
         return
-    text = script.read_text(errors="replace")
+    text = "".join(path.read_text(errors="replace") for path in sorted(code.rglob("*.py")))
     if "SM_MODEL_DIR" not in text and "/opt/ml/model" not in text:
-        yield f"{entry_point} names neither SM_MODEL_DIR nor /opt/ml/model: where will it write the model?"
+        yield f"no file of {code} names SM_MODEL_DIR or /opt/ml/model: where will {entry_point} write the model?"
     for name in ("pickle", "joblib", "dill"):
         if any(_imports(node, name) for node in ast.walk(tree)):
             yield f"{entry_point} imports {name}: a pickled model is never loaded; export ONNX"

@@ -33,7 +33,7 @@ def read(body: bytes, content_type: str, tensor: Tensor) -> "np.ndarray[Any, Any
     if kind == RAW:
         return _raw(body, tensor)
     if kind == JSON:
-        return _shaped(_json(body), tensor)
+        return _from_json(_instances(body), tensor)
     if kind == NPY:
         return _shaped(_npy(body), tensor)
     if kind == CSV:
@@ -74,7 +74,40 @@ def _raw(body: bytes, tensor: Tensor) -> "np.ndarray[Any, Any]":
     return np.frombuffer(body, tensor.dtype).reshape(-1, *tensor.record)  # pyright: ignore
 
 
-def _json(body: bytes) -> Any:
+def _from_json(records: list[Any], tensor: Tensor) -> "np.ndarray[Any, Any]":
+    fast = _octets(records, tensor)
+    if fast is not None:
+        return fast
+    try:
+        array = np.asarray(records)
+    except (ValueError, OverflowError) as error:
+        raise _bad("RaggedRecords", "the records have different lengths") from error
+    return _shaped(array, tensor)
+
+
+def _octets(records: list[Any], tensor: Tensor) -> "np.ndarray[Any, Any] | None":
+    """Grey images as lists of rows of whole numbers, in a fifth of NumPy's time. None for all else, however odd.
+
+    bytes() of a list takes whole numbers from 0 to 255 and nothing else.
+    """
+    if tensor.dtype != np.uint8 or len(tensor.record) != 2 or not records:
+        return None
+    height, width = tensor.record
+    parts: list[bytes] = []
+    try:
+        for rows in records:
+            if type(rows) is not list or len(rows) != height:  # pyright: ignore[reportUnknownArgumentType]
+                return None
+            for row in rows:  # pyright: ignore[reportUnknownVariableType]
+                if type(row) is not list or len(row) != width:  # pyright: ignore[reportUnknownArgumentType]
+                    return None
+                parts.append(bytes(row))  # pyright: ignore[reportUnknownArgumentType]
+    except (TypeError, ValueError):  # the slow way says what is wrong
+        return None
+    return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, height, width)
+
+
+def _instances(body: bytes) -> list[Any]:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -85,11 +118,7 @@ def _json(body: bytes) -> Any:
         value = value["instances"]  # pyright: ignore
     if not isinstance(value, list):
         raise _bad("WrongType", "instances must be an array of records")
-    records: Any = value  # pyright: ignore[reportUnknownVariableType]
-    try:
-        return np.asarray(records)
-    except (ValueError, OverflowError) as error:
-        raise _bad("RaggedRecords", "the records have different lengths") from error
+    return value  # pyright: ignore
 
 
 def _npy(body: bytes) -> Any:
@@ -114,17 +143,18 @@ def _shaped(values: Any, tensor: Tensor) -> "np.ndarray[Any, Any]":
         raise _bad("WrongType", f"the records hold {array.dtype.name} values, not numbers")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise _bad("NotFinite", "the records hold NaN or infinity")
-    record, size = tensor.record, int(np.prod(tensor.record))
+    record, size = tensor.record, tensor.record_size
     if array.shape == record or (array.ndim == 1 and array.size == size):
         array = array.reshape(1, *record)
-    if array.ndim == 0 or array[:1].size != size or not array.size:
+    if array.ndim == 0 or not array.size or array.size != size * len(array):
         raise _bad("WrongShape", f"records of shape {array.shape[1:]} were sent; the model takes {_words(tensor)}")
-    array = array.reshape(-1, *record)
-    if tensor.dtype.kind in "iu":
+    with np.errstate(invalid="ignore", over="ignore"):
+        cast = array.astype(tensor.dtype, order="C")
+    # A cast to whole numbers that changed a value lost something: a fraction, or what lies outside the type.
+    if tensor.dtype.kind in "iu" and cast.dtype != array.dtype and not (cast == array).all():
         limits = np.iinfo(tensor.dtype)
-        if array.min() < limits.min or array.max() > limits.max or (array.dtype.kind == "f" and (array % 1).any()):
-            raise _bad("OutOfRange", f"values must be whole numbers from {limits.min} to {limits.max}")
-    return np.ascontiguousarray(array, dtype=tensor.dtype)
+        raise _bad("OutOfRange", f"values must be whole numbers from {limits.min} to {limits.max}")
+    return cast.reshape(-1, *record)
 
 
 def _words(tensor: Tensor) -> str:

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import math
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +30,19 @@ class Tensor:
     dtype: "np.dtype[Any]"
     shape: tuple[int | None, ...]
 
-    @property
+    @cached_property
     def record(self) -> tuple[int, ...]:
         """The shape of one record."""
         return tuple(int(size or 1) for size in self.shape[1:])
 
-    @property
+    @cached_property
+    def record_size(self) -> int:
+        """Values in one record."""
+        return math.prod(self.record)
+
+    @cached_property
     def record_bytes(self) -> int:
-        return int(np.prod(self.record, dtype=np.int64)) * self.dtype.itemsize
+        return self.record_size * self.dtype.itemsize
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +141,29 @@ def test_bad_input_leaves_what_serves_untouched(cloud, project):
     shutil.rmtree(project / "data")
     document.write_text(good)
     trimtab(cloud, "apply", str(document), expect=1)
+
+
+def test_two_applies_at_once_make_one_of_each(cloud, project):
+    document = str(project / "deployment.yaml")
+    both = [
+        subprocess.Popen([TRIMTAB, "apply", document], env=cloud.variables, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    told = [each.communicate(timeout=300)[1] for each in both]
+    assert [each.returncode for each in both] == [0, 0], told
+    assert len(cloud.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]) == 1
+    assert len(cloud.client("apigateway").get_rest_apis()["items"]) == 1
+    assert len(cloud.client("apigateway").get_api_keys()["items"]) == 1
+
+
+def test_ctrl_c_leaves_what_the_next_apply_continues(cloud, project):
+    document = str(project / "deployment.yaml")
+    process = subprocess.Popen([TRIMTAB, "apply", document], env=cloud.variables, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+    assert "run the same command again" in told
+    trimtab(cloud, "apply", document)
+    trimtab(cloud, "wait", "toy", "--timeout", "10s")

@@ -1,0 +1,220 @@
+"""`serve` answers right, refuses what is wrong with a reason, and drains: real processes, real HTTP."""
+
+import io
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import urllib3
+
+from models import WEIGHTS, write_model
+from trimtab.local.commands import free_ports
+from trimtab_container.digests import folder_digest
+
+POOL = urllib3.PoolManager(retries=False, maxsize=8)
+
+
+@dataclass
+class Running:
+    process: "subprocess.Popen[bytes]"
+    public: str
+    inner: str
+
+    def ask(self, body: bytes, kind: str = "application/json", **headers: str) -> urllib3.BaseHTTPResponse:
+        return POOL.request("POST", f"{self.public}/invocations", body=body, headers={"Content-Type": kind, **headers})
+
+    def ping(self) -> urllib3.BaseHTTPResponse:
+        return POOL.request("GET", f"{self.public}/ping")
+
+
+@contextmanager
+def serving(base: Path, **variables: str) -> Iterator[Running]:
+    port, inner = free_ports(2)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "SAGEMAKER_BASE_DIR": str(base),
+        "SAGEMAKER_BIND_TO_PORT": str(port),
+        "TRIMTAB_METRICS_PORT": str(inner),
+        "TRIMTAB_BIND_ADDRESS": "127.0.0.1",
+        "TRIMTAB_RELEASE": "r1",
+        **variables,
+    }
+    process = subprocess.Popen([sys.executable, "-m", "trimtab_container", "serve"], env=environment, cwd=base)
+    running = Running(process, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{inner}")
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                if running.ping().status == 200 or "being loaded" not in running.ping().data.decode():
+                    break
+            except urllib3.exceptions.HTTPError:
+                assert process.poll() is None
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.02)
+        yield running
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("ml")
+    write_model(folder / "model")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(base):
+    with serving(base) as running:
+        yield running
+
+
+VALUES = np.array([[0.5, 1.0], [2.0, -1.0]], dtype=np.float32)
+LOGITS = VALUES @ WEIGHTS
+EXPECTED = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
+
+
+def npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=array.dtype.hasobject)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (json.dumps({"instances": VALUES.tolist()}).encode(), "application/json"),
+        (json.dumps(VALUES.tolist()).encode(), "application/json; charset=utf-8"),
+        (b"0.5,1.0\n2.0,-1.0\n", "text/csv"),
+        (VALUES.tobytes(), "application/octet-stream"),
+        (npy(VALUES), "application/x-npy"),
+    ],
+)
+def test_every_format_gives_the_same_answer(server, body, kind):
+    reply = server.ask(body, kind)
+    assert reply.status == 200
+    np.testing.assert_allclose(reply.json()["predictions"], EXPECTED, atol=1e-5)
+    assert reply.json()["labels"] == ["abc"[index] for index in EXPECTED.argmax(axis=1)]
+    assert reply.headers["X-Trimtab-Release"] == "r1"
+
+
+def test_npy_is_answered_when_it_is_accepted(server):
+    reply = server.ask(VALUES.tobytes(), "application/octet-stream", Accept="application/x-npy")
+    np.testing.assert_allclose(np.load(io.BytesIO(reply.data), allow_pickle=False), EXPECTED, atol=1e-5)
+
+
+class Canary:
+    def __reduce__(self):
+        return (os.system, ("touch /tmp/trimtab-canary-was-here",))
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "reason"),
+    [
+        (b"", "application/json", 400, "EmptyBody"),
+        (b"{", "application/json", 400, "InvalidJSON"),
+        (b'{"a": 1}', "application/json", 400, "MissingField"),
+        (b'{"instances": "x"}', "application/json", 400, "WrongType"),
+        (b"[[1, 2], [3]]", "application/json", 400, "RaggedRecords"),
+        (b"[[1, 2, 3]]", "application/json", 400, "WrongShape"),
+        (b'[["a", "b"]]', "application/json", 400, "WrongType"),
+        (b"1,x\n", "text/csv", 400, "InvalidCSV"),
+        (b"nan,1\n", "text/csv", 400, "NotFinite"),
+        (b"12345", "application/octet-stream", 400, "WrongSize"),
+        (b"no npy", "application/x-npy", 400, "InvalidNpy"),
+        (npy(np.array([Canary()], dtype=object)), "application/x-npy", 400, "InvalidNpy"),
+        (pickle.dumps(Canary()), "application/x-npy", 400, "InvalidNpy"),
+        (b"x", "text/html", 415, "UnsupportedType"),
+        (b"0" * (6 * 1024 * 1024 + 1), "application/json", 413, "TooLarge"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_a_reason(server, body, kind, status, reason):
+    reply = server.ask(body, kind)
+    assert (reply.status, reply.json()["error"]["reason"]) == (status, reason)
+    assert not Path("/tmp/trimtab-canary-was-here").exists()
+
+
+def test_an_accept_that_cannot_be_met_is_refused(server):
+    assert server.ask(b"[[1, 2]]", Accept="text/html").status == 406
+
+
+def test_version_and_metrics_are_inner_only(server, base):
+    for path in ("/version", "/metrics"):
+        assert POOL.request("GET", f"{server.public}{path}").status == 404
+    version = POOL.request("GET", f"{server.inner}/version").json()
+    assert (version["artifact"], version["release"]) == (folder_digest(base / "model"), "r1")
+    before = POOL.request("GET", f"{server.inner}/metrics").data.decode()
+    server.ask(b"[[1, 2]]")
+    after = POOL.request("GET", f"{server.inner}/metrics").data.decode()
+    assert count(after) == count(before) + 1
+
+
+def count(text: str) -> int:
+    return int(next(line for line in text.splitlines() if line.startswith("trimtab_request_seconds_count")).split()[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        (
+            "golden.json",
+            lambda value: value | {"outputs": [[1, 0, 0], [1, 0, 0]]},
+            "the golden request was answered otherwise",
+        ),
+        (
+            "card.json",
+            lambda value: value | {"input": {"name": "other", "dtype": "float32", "shape": [None, 2]}},
+            "speaks of input",
+        ),
+    ],
+)
+def test_a_model_that_is_not_what_it_says_is_never_ready(tmp_path, name, change, said):
+    write_model(tmp_path / "model")
+    file = tmp_path / "model" / name
+    file.write_text(json.dumps(change(json.loads(file.read_text()))))
+    with serving(tmp_path) as running:
+        assert running.ping().status == 503
+        assert said in running.ping().json()["error"]["message"]
+        assert running.ask(b"[[1, 2]]").status == 503
+
+
+def test_a_model_of_another_digest_is_refused(base):
+    with serving(base, TRIMTAB_ARTIFACT_DIGEST="sha256:other") as running:
+        assert "sha256:other is declared" in running.ping().json()["error"]["message"]
+
+
+def test_sigterm_finishes_what_is_in_flight(base):
+    with serving(base) as running:
+        failed: list[object] = []
+        stop = threading.Event()
+
+        def client() -> None:
+            while not stop.is_set():
+                try:
+                    if running.ask(b"[[1, 2]]").status != 200:
+                        failed.append("status")
+                except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ProtocolError):
+                    return  # it no longer listens: what stands before it has been told
+
+        threads = [threading.Thread(target=client) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        threading.Event().wait(0.3)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(timeout=30) == 0
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert failed == []
