@@ -1,7 +1,7 @@
 """What every model of the API shares: frozen, no unknown fields, camelCase outside, and a key class on each field."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
@@ -10,6 +10,8 @@ from pydantic_core import CoreSchema, PydanticCustomError
 KeyClass: TypeAlias = Literal["result", "run", "none"]
 KEY_CLASS = "x-trimtab-key"
 API_VERSION = "trimtab.dev/v1alpha1"
+LabelValue = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
+MapKey = Annotated[str, Field(min_length=1, max_length=317)]  # of a label or annotation: <DNS name>/<name>
 LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"  # RFC 1123
 
 
@@ -98,14 +100,14 @@ class Metadata(Model):
         pattern=LABEL,
         examples=["vision"],
     )
-    labels: dict[str, str] = field(
+    labels: dict[MapKey, LabelValue] = field(
         "none",
         "Labels, for people and selectors; they change nothing outside.",
         dict,
         max_length=64,
         examples=[{"team": "vision"}],
     )
-    annotations: dict[str, str] = field(
+    annotations: dict[MapKey, Annotated[str, Field(max_length=16_384)]] = field(
         "none", "Annotations, for people and tools; they change nothing outside.", dict, max_length=64
     )
 

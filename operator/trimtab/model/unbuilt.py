@@ -5,8 +5,10 @@ from typing import Any
 
 from trimtab.core.errors import UserError
 from trimtab.core.quantities import duration_s
+from trimtab.model.base import Model
 from trimtab.model.deployment import ModelDeployment
 from trimtab.model.environment import Environment
+from trimtab.model.fields import field_at
 from trimtab.model.load import Document
 
 FRAMEWORKS = ("pytorch",)
@@ -24,11 +26,18 @@ def refuse_unbuilt(document: Document) -> list[UserError]:
             position=document.positions.of(path),
             code="TT1100",
             reason="NotBuiltYet",
-            fix="leave it out for now",
+            fix=_without(type(document.value), path),
         )
         for path, asks, what in rules
         if asks(document.value.spec)
     ] + list(_framework(document))
+
+
+def _without(model: type[Model], path: str) -> str:
+    info = field_at(model, path)
+    default = info.default if info and isinstance(info.default, (str, int, float)) else None
+    shown = str(default).lower() if isinstance(default, bool) else default
+    return "leave it out for now" + (f" ({shown} is the default)" if default is not None else "")
 
 
 def _framework(document: Document) -> Iterator[UserError]:
@@ -81,7 +90,7 @@ _DEPLOYMENT: tuple[_Rule, ...] = (
     ),
     ("spec.serving.replicas.target", lambda spec: spec.serving.replicas.target is not None, "autoscaling"),
     ("spec.serving.rollout.strategy", lambda spec: spec.serving.rollout.strategy != "rolling", "this rollout strategy"),
-    ("spec.serving.rollout.alarms", lambda spec: bool(spec.serving.rollout.alarms), "rollout alarms"),
+    ("spec.serving.rollout.alarms", lambda spec: bool(spec.serving.rollout.alarms), "rolling back on alarms"),
     ("spec.serving.rollout.bake", lambda spec: duration_s(spec.serving.rollout.bake) > 0, "baking"),
     ("spec.serving.gateway.auth", lambda spec: spec.serving.gateway.auth in ("iam", "jwt"), "this kind of auth"),
     (
@@ -95,8 +104,8 @@ _DEPLOYMENT: tuple[_Rule, ...] = (
         lambda spec: spec.serving.gateway.key_secret is not None,
         "copying the key into a secret",
     ),
-    ("spec.serving.volumes", lambda spec: bool(spec.serving.volumes), "volumes"),
-    ("spec.serving.bindings", lambda spec: bool(spec.serving.bindings), "bindings"),
+    ("spec.serving.volumes", lambda spec: bool(spec.serving.volumes), "mounting volumes"),
+    ("spec.serving.bindings", lambda spec: bool(spec.serving.bindings), "binding secrets and databases"),
     ("spec.monitoring.capture.percent", lambda spec: spec.monitoring.capture.percent > 0, "capture"),
     ("spec.monitoring.drift.enabled", lambda spec: spec.monitoring.drift.enabled, "watching for drift of the data"),
     ("spec.monitoring.action", lambda spec: spec.monitoring.action != "alert", "this action"),
@@ -111,16 +120,16 @@ _DEPLOYMENT: tuple[_Rule, ...] = (
 _ENVIRONMENT: tuple[_Rule, ...] = (
     ("spec.assumeRoles", lambda spec: bool(spec.assume_roles), "taking a role for a namespace"),
     ("spec.ecs.cluster", lambda spec: spec.ecs.cluster is not None, "a cluster of one's own"),
-    ("spec.ecs.capacityProviders", lambda spec: bool(spec.ecs.capacity_providers), "capacity providers"),
+    ("spec.ecs.capacityProviders", lambda spec: bool(spec.ecs.capacity_providers), "choosing capacity providers"),
     ("spec.network.vpcLink", lambda spec: spec.network.vpc_link is not None, "a VPC link of one's own"),
     ("spec.kmsKey", lambda spec: spec.kms_key is not None, "encryption with a key of one's own"),
     (
         "spec.network.loadBalancer.kind",
         lambda spec: spec.network.load_balancer.kind != "shared",
-        "a load balancer of its own",
+        "a load balancer for each deployment",
     ),
-    ("spec.gateway.certificate", lambda spec: spec.gateway.certificate is not None, "certificates"),
-    ("spec.gateway.domain", lambda spec: spec.gateway.domain is not None, "domains"),
+    ("spec.gateway.certificate", lambda spec: spec.gateway.certificate is not None, "a certificate of one's own"),
+    ("spec.gateway.domain", lambda spec: spec.gateway.domain is not None, "naming endpoints under a domain"),
     ("spec.kubernetes", lambda spec: spec.kubernetes is not None, "Kubernetes"),
     ("spec.namespaces", lambda spec: bool(spec.namespaces), "limiting an environment to namespaces"),
     ("spec.takeOver.prefixes", lambda spec: bool(spec.take_over.prefixes), "takeOver"),

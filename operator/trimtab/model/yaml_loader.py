@@ -5,6 +5,7 @@ and the number of nodes after alias expansion are bounded while events come in, 
 Plain scalars: scalars.py. Source: kubectl 1.32, which reads with sigs.k8s.io/yaml.
 """
 
+import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -71,7 +72,14 @@ def _decode(text: bytes, file: str) -> str:
 
 def _place(before: str, file: str) -> Position:
     """The place after this text."""
-    lines = re.split(r"\r\n|[\r\n]", before)
+    lines = f"{before}.".splitlines()
+    return Position(file, len(lines), len(lines[-1]))
+
+
+def _within(lines: Sequence[str], mark: Any, file: str) -> Position:
+    """A place of the parser's; what stands after the last line stands at its end."""
+    if mark.line < len(lines) or not lines:
+        return Position(file, mark.line + 1, mark.column + 1)
     return Position(file, len(lines), len(lines[-1]) + 1)
 
 
@@ -87,8 +95,8 @@ def _no_yaml(error: yaml.YAMLError, text: str, file: str) -> UserError:
     mark, lines = error.problem_mark or error.context_mark, text.splitlines()
     if error.context_mark and mark and mark.index >= len(text.rstrip()):
         mark = error.context_mark  # the text ended: what was opened and not closed is the place to look at
-    place = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file)
-    line = lines[place.line - 1] if place.line <= len(lines) else ""
+    place = _within(lines, mark, file) if mark else Position(file)
+    line = lines[place.line - 1] if lines else ""
     at_tab = "\t" in line[: place.column] and line[: place.column].isspace()
     fix = "indent with spaces, not tabs" if at_tab else "check the indentation, colons and quotes around this place"
     what = " ".join(part for part in (error.context, error.problem) if part)
@@ -149,6 +157,10 @@ class _Composer:
     nodes: int = 0
     deepest: int = 0  # of what was read since the anchor that is being read, aliases expanded
     anchors: dict[str, _Anchored] = field(default_factory=dict[str, _Anchored])
+    lines: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lines = self.text.splitlines()
 
     def documents(self) -> Iterator[_Node]:
         """Every document that is not empty."""
@@ -161,7 +173,7 @@ class _Composer:
                     yield root
 
     def _node(self, event: Any, events: Iterator[Any], depth: int) -> _Node:
-        place = Position(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
+        place = _within(self.lines, event.start_mark, self.file)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(str(event.anchor), place, depth)
         anchored, outer, before = _Anchored(), self.deepest, self.nodes
@@ -204,6 +216,13 @@ class _Composer:
             raise _too_much(f"this is nested deeper than {MAX_DEPTH} levels", place)
         if self.nodes > MAX_NODES:
             raise _too_much(f"there are more than {MAX_NODES:,} values once aliases are expanded", place)
+
+
+def _is_itself(key: str, value: Any) -> bool:
+    """Whether kubectl keeps a key as it is written: of n: 5 it makes "false", of 012: 5 "10", of 8.0: 5 "8"."""
+    if isinstance(value, (bool, int)):
+        return key == json.dumps(value) and value < 2**63
+    return isinstance(value, str)
 
 
 # --- values ---------------------------------------------------------------------------------------------------------
@@ -268,9 +287,8 @@ class _Reader:
         if node.tag is not None:
             self._wrong(node, child, f"the tag {node.tag} is not read", "TT1008", "remove it; quote what is to be text")
         value = scalar(node.text) if node.plain else node.text
-        # kubectl turns a key of n: 5 into "false", and that of 012: 5 into "10". What is not as it looks is refused.
-        if not isinstance(value, str) and node.text != (str(value).lower() if isinstance(value, bool) else str(value)):
-            shown = "null" if value is None else str(value).lower()
+        if not _is_itself(node.text, value):
+            shown = "another number" if isinstance(value, float) else json.dumps(value)
             self._wrong(
                 node, child, f"the key {node.text} is read as {shown}, not as text", "TT1019", f'write "{node.text}"'
             )
