@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 
 def canonical_json(value: Any) -> str:
@@ -31,7 +31,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(child) for key, child in value.items()}  # pyright: ignore
+        return {str(key): _plain(child) for key, child in cast(Mapping[Any, Any], value).items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(child) for child in value]  # pyright: ignore
+        return [_plain(child) for child in cast(Sequence[Any], value)]
     return value

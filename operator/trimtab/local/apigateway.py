@@ -446,7 +446,7 @@ def _openapi(body: Any) -> dict[str, Any]:
         value = json.loads(text)
     except ValueError as error:
         raise ServiceError("BadRequestException", f"Invalid OpenAPI input: {error}") from error
-    if not isinstance(value, dict) or not isinstance(value.get("paths", {}), dict):  # pyright: ignore
+    if not isinstance(value, dict) or not isinstance(value.get("paths", {}), dict):
         raise ServiceError("BadRequestException", "Invalid OpenAPI input: paths must be an object")
     return value  # pyright: ignore[reportUnknownVariableType]
 

@@ -35,7 +35,7 @@ def prepare(session: boto3.Session, endpoint: str, invoke: str, account: str, fo
     region = REGION
 
     def client(service: str) -> Any:
-        return session.client(service, endpoint_url=endpoint)  # pyright: ignore
+        return session.client(service, endpoint_url=endpoint)  # pyright: ignore[reportUnknownVariableType]
 
     s3, ec2 = client("s3"), client("ec2")
     there = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}

@@ -100,9 +100,9 @@ class Cloud:
             folder=settings.folder,
             clock=clock or SystemClock(),
             store=self._store,
-            executor=None,  # type: ignore[arg-type] - made below: it needs the world's folder
+            executor=None,  # pyright: ignore[reportArgumentType] - made below: it needs the world's folder
             buckets=self._neighbours,
-            logs=None,  # type: ignore[arg-type]
+            logs=None,  # pyright: ignore[reportArgumentType]
             http=self.http,
             wake=threading.Event(),
         )

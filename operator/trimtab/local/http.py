@@ -101,7 +101,7 @@ class HttpPlane:
             app = self._apps.get((host, port))
             return await app(request) if app else web.Response(status=503)  # pyright: ignore[reportArgumentType]
 
-        runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=_CLOSE_S)  # pyright: ignore
+        runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=_CLOSE_S)
         await runner.setup()
         await web.TCPSite(runner, host, port, backlog=1024).start()
         return runner

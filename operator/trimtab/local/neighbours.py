@@ -11,7 +11,7 @@ import os
 import threading
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
@@ -175,8 +175,8 @@ def _moto() -> tuple[Any, Any]:
     from moto.moto_api._internal import mock_random
     from moto.moto_server import werkzeug_app
 
-    backends.list_of_moto_modules = lru_cache(lambda: list(_modules(backends)))  # pyright: ignore
-    utils.method_names_from_class = lru_cache(utils.method_names_from_class)  # pyright: ignore
+    backends.list_of_moto_modules = lru_cache(lambda: list(_modules(backends)))
+    utils.method_names_from_class = lru_cache(utils.method_names_from_class)
 
     def create(service: Any) -> Any:
         app = werkzeug_app.create_backend_app(service)
@@ -202,7 +202,7 @@ def _backend(service: str, account: str, region: str) -> None:
     from moto.backends import get_backend
 
     try:
-        regions = get_backend(service)[account]  # type: ignore[call-overload]
+        regions = cast(Any, get_backend)(service)[account]
     except (ImportError, KeyError):
         return  # no service of moto's by that name
     for name in (region, "aws"):

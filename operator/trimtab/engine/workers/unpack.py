@@ -8,9 +8,9 @@ import math
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -148,7 +148,7 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):
-        return {str(key): _finite(child) for key, child in value.items()}  # pyright: ignore
+        return {str(key): _finite(child) for key, child in cast(Mapping[Any, Any], value).items()}
     if isinstance(value, list):
-        return [_finite(child) for child in value]  # pyright: ignore
+        return [_finite(child) for child in cast(Sequence[Any], value)]
     return value
