@@ -60,7 +60,7 @@ def answer(text: bytes) -> tuple[Document, ...] | list[UserError]:
         for each in group.exceptions:
             assert isinstance(each, UserError)
             assert each.position is not None
-            assert each.position.line <= max(1, len(text.splitlines()))
+            assert each.position.line <= max(1, len(text.decode(errors="replace").splitlines()))
             assert each.position.column >= 1
             assert each.fix
             assert each.code in CODES

@@ -3,6 +3,7 @@
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -10,6 +11,7 @@ from pydantic.fields import FieldInfo
 from trimtab.model.base import Model
 
 
+@cache
 def fields_of(model: type[Model]) -> Mapping[str, FieldInfo]:
     """Fields by name, as documents spell them."""
     return {info.alias or name: info for name, info in model.model_fields.items()}
@@ -33,6 +35,7 @@ def is_open(annotation: Any) -> bool:
 _WRAPPERS = (typing.Union, types.UnionType, typing.Annotated)
 
 
+@lru_cache(4096)
 def field_at(model: type[Model], path: str) -> FieldInfo | None:
     """The field at a path ("spec.training.instances", "spec.evaluation.gates[0].metric"), or None.
 

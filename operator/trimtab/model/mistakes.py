@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias, cast
 
 from trimtab.core.errors import UserError
@@ -170,10 +171,17 @@ def _unknown(case: _Case) -> tuple[str, str]:
     guess = _guess(case)
     if guess:
         return f"there is no such field; did you mean {guess}?", f"write {guess}, or remove it"
-    elsewhere = sorted((path for path, _ in all_fields(case.model) if path.rpartition(".")[2] == case.name), key=len)
+    elsewhere = _elsewhere(case.model).get(case.name, "")
     if elsewhere:
-        return f"there is no such field; did you mean {elsewhere[0]}?", f"move it to {elsewhere[0]}"
+        return f"there is no such field; did you mean {elsewhere}?", f"move it to {elsewhere}"
     return "there is no such field", f"remove it, or use one of: {', '.join(_siblings(case))}"
+
+
+@cache
+def _elsewhere(model: type[Model]) -> Mapping[str, str]:
+    """By name: the shortest path of a field that has it."""
+    paths = sorted((path for path, _ in all_fields(model)), key=len, reverse=True)
+    return {path.rpartition(".")[2]: path for path in paths}
 
 
 def _missing(case: _Case) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """Values that fields share: quantities, durations, sources, patterns. Each says what is wrong and how to mend it."""
 
 import re
+import warnings
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -60,14 +61,21 @@ def _span(seconds: int) -> str:
     return f"{seconds}s"
 
 
+_BRACKETS = 100  # more are no expression for a log line, and nested they exhaust the parser
+
+
 def _expression(text: str) -> str:
+    shown = repr(text if len(text) <= 60 else f"{text[:60]}...")
+    if text.count("(") > _BRACKETS:
+        raise rule(f"{shown} has more than {_BRACKETS} groups", fix="write a simpler expression")
     try:
-        groups = re.compile(text).groups
-    except re.error as error:
-        raise rule(f"{text!r} is no regular expression: {error}", fix="correct it, and quote it singly in YAML") from error
+        with warnings.catch_warnings(action="ignore"):  # of expressions that a later Python will read otherwise
+            groups = re.compile(text).groups
+    except (re.error, OverflowError) as error:
+        raise rule(f"{shown} is no regular expression: {error}", fix="correct it, and quote it singly in YAML") from error
     if groups != 1:
         fix = "put round brackets around the number, and (?:...) around other groups"
-        raise rule(f"{text!r} has {groups} groups; the value is taken from exactly one", fix=fix)
+        raise rule(f"{shown} has {groups} groups; the value is taken from exactly one", fix=fix)
     return text
 
 

@@ -21,6 +21,7 @@ MAX_BYTES, MAX_DEPTH, MAX_NODES = 256 * 1024, 32, 20_000
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")  # what YAML 1.1 takes for the end of a line
 _SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 
@@ -72,8 +73,8 @@ def _decode(text: bytes, file: str) -> str:
 
 def _place(before: str, file: str) -> Position:
     """The place after this text."""
-    lines = f"{before}.".splitlines()
-    return Position(file, len(lines), len(lines[-1]))
+    lines = _BREAK.split(before)
+    return Position(file, len(lines), len(lines[-1]) + 1)
 
 
 def _within(lines: Sequence[str], mark: Any, file: str) -> Position:

@@ -2,6 +2,10 @@
 
 import itertools
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +81,40 @@ def test_foreign_documents_are_refused_or_skipped_when_asked():
     text = b"apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n"
     assert mistakes(text)[0].code == "TT1010"
     assert load(text, "f", skip_foreign=True) == ()
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({f"field{number}": {} for number in range(9_000)}, id="unknown fields"),
+        pytest.param({"evaluation": {"gates": [{"metrics": 1}] * 6_000}}, id="a list of mistakes"),
+        pytest.param({"serving": {"env": {f"A-{number}": number for number in range(9_000)}}}, id="variables"),
+    ],
+)
+def test_a_flood_of_mistakes_takes_seconds_at_most(spec):
+    started = time.process_time()
+    assert len(of({**DOCUMENT, "spec": {**DOCUMENT["spec"], **spec}})) >= 1
+    assert time.process_time() - started < 5
+
+
+def test_every_warning_stands_beside_its_document():
+    text = json.dumps({**DOCUMENT, "spec": {**DOCUMENT["spec"], "suspend": False}})
+    assert load(text.encode(), "f.yaml")[0].warnings == ()
+    text = text.replace('"apiKey"', '"none"').replace("false", "off")
+    (document,) = load(text.encode(), "f.yaml")
+    bare, anybody = document.warnings
+    assert bare == f"f.yaml:1:{text.index('off') + 1}: bare off is read as false; quote it for text"
+    assert anybody.endswith("auth: none lets anybody who knows the URL call the endpoint")
+
+
+def test_the_model_needs_no_cloud_and_the_core_no_pydantic():
+    program = (
+        "import sys; import trimtab.core.kind, trimtab.core.quantities, trimtab.core.errors, trimtab.core.canonical;"
+        "assert 'pydantic' not in sys.modules;"
+        "import trimtab.model.load, trimtab.model.unbuilt, trimtab.model.schema, trimtab.model.explain;"
+        "assert not {'boto3', 'botocore', 'moto'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": os.pathsep.join(sys.path)})
 
 
 def test_every_code_that_is_raised_is_explained():

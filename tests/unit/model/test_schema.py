@@ -25,6 +25,7 @@ BEYOND_SCHEMA = (
     "stands twice",
     "is no regular expression",
     "groups; the value",
+    "has more than 100 groups",
     "is no amount of",
     "is no whole number of mebibytes",
     "must be 1s to 28d",
