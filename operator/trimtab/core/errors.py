@@ -56,6 +56,10 @@ class Conflict(TrimtabError):
     """It changed after we looked. Look again at once."""
 
 
+class Superseded(Conflict):
+    """A later document was applied meanwhile: this one is no longer what is declared."""
+
+
 class Throttled(TrimtabError):
     """The service asks us to slow down."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from trimtab.clients.clock import SystemClock
-from trimtab.core.errors import Conflict
+from trimtab.core.errors import Conflict, Superseded
 from trimtab.engine.reconcile import Outcome, Reconciler
 from trimtab.engine.wanted import Wanted
 
@@ -18,7 +18,7 @@ Tell: TypeAlias = Callable[[Outcome], None]
 _SOONEST_S = 0.2
 _GROWTH = 1.5
 _LATEST_S = 2.0  # a person watches: one deployment is looked at more often than a sweep would
-_CONFLICTS = 5  # in a row: somebody else really is at work on it
+_CONFLICTS = 20  # in a row: somebody else really is at work on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class End:
 
 
 def converge(reconciler: Reconciler, wanted: Wanted, clock: SystemClock, tell: Tell, timeout_s: float) -> End:
-    """Make passes until converged or stuck. Raises what a pass raises; Conflict when a later document took over."""
+    """Make passes until converged or stuck. Raises what a pass raises; Superseded when a later document took over."""
     deadline = clock.monotonic() + timeout_s
     generation: int | None = None
     pause, passes, conflicts = _SOONEST_S, 0, 0
@@ -37,10 +37,13 @@ def converge(reconciler: Reconciler, wanted: Wanted, clock: SystemClock, tell: T
         reconciler.transfers.changed.clear()
         try:
             outcome = reconciler.pass_(wanted, expected_generation=generation)
-        except Conflict:
+        except Superseded:
+            raise
+        except Conflict:  # another apply wrote the ledger between our read and our write: look again
             conflicts += 1
-            if conflicts > _CONFLICTS or generation is not None:
+            if conflicts > _CONFLICTS:
                 raise
+            clock.wait(reconciler.transfers.changed, _SOONEST_S * conflicts)
             continue
         passes, conflicts = passes + 1, 0
         if not outcome.held_by:
@@ -54,10 +57,10 @@ def converge(reconciler: Reconciler, wanted: Wanted, clock: SystemClock, tell: T
             return End("timeout", outcome, passes)
         pause = (
             _SOONEST_S
-            if outcome.plan.writes and not outcome.troubles
+            if outcome.plan.writes and not outcome.troubles and not outcome.held_by
             else min(pause * _GROWTH, outcome.plan.look_again_s or _LATEST_S, _LATEST_S)
         )
-        if not outcome.plan.writes or outcome.troubles:
+        if not outcome.plan.writes or outcome.troubles or outcome.held_by:
             clock.wait(reconciler.transfers.changed, min(pause, max(0.0, deadline - clock.monotonic())))
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from trimtab.compile.facts import Facts
 from trimtab.compile.graph import compile_graph, image_texts
 from trimtab.core.canonical import digest_of
-from trimtab.core.errors import Conflict, UserError
+from trimtab.core.errors import Superseded, UserError
 from trimtab.core.kind import UID, AnyKind, Unknown
 from trimtab.engine.apply import Trouble, apply
 from trimtab.engine.book import Book, BookCaller
@@ -173,7 +173,7 @@ class Reconciler:
     def pass_(self, wanted: Wanted, *, expected_generation: int | None = None) -> Outcome:
         """One pass towards the document.
 
-        expected_generation: stop with Conflict when the ledger has moved on to a later document than ours.
+        expected_generation: stop with Superseded when the ledger has moved on to a later document than ours.
         """
         book = self._open(wanted.namespace, wanted.name)
         if book.ledger.deleting:
@@ -184,7 +184,7 @@ class Reconciler:
                 fix="run `trimtab delete` to its end, then apply again",
             )
         if expected_generation is not None and book.ledger.generation > expected_generation:
-            raise Conflict(
+            raise Superseded(
                 f"generation {book.ledger.generation} of {wanted.namespace}/{wanted.name} was applied while this one "
                 f"(generation {expected_generation}) was under way"
             )
