@@ -19,7 +19,7 @@ from trimtab.local.http import HttpPlane
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CHECK = HealthCheck("/ping", None, interval_s=5, timeout_s=2, passes=2, failures=2, codes=frozenset({200}))
-ADDRESSES = (f"127.33.{number // 250}.{number % 250 + 1}" for number in itertools.count())
+ADDRESSES = (f"127.33.{(os.getpid() + number // 250) % 256}.{number % 250 + 1}" for number in itertools.count())
 HOST = f"127.65.{os.getpid() >> 8 & 255}.{os.getpid() % 254 + 1}"  # another for each process that tests
 PORT = 18080
 
