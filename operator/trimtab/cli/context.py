@@ -1,8 +1,6 @@
 """Wires a command: finds documents and environment, and builds the engine for it."""
 
-import getpass
 import os
-import socket
 import sys
 import tempfile
 import uuid
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from trimtab.cli import holder
 from trimtab.cli.endpoint import url_of
 from trimtab.clients.aws import Account, Aws
 from trimtab.clients.clock import SystemClock
@@ -159,7 +158,8 @@ def session(
             transfers=transfers,
             clock=clock,
             mint=lambda: uuid.uuid4().hex[:20],
-            holder=f"{getpass.getuser()}@{socket.gethostname()}:{os.getpid()}",
+            holder=holder.this_process(),
+            is_gone=holder.is_gone,
             launcher=launcher.digest,
         )
         try:

@@ -38,7 +38,7 @@ def command(name: str, environment: str, yes: bool, timeout: str) -> int:
     for node, standing in end.outcome.plan.standings.items():
         talk(f"left: {node.replace('#', '  ')}: {standing.because}")
     for trouble in end.outcome.troubles:
-        talk(f"left: {trouble.node.replace('#', '  ')}: {trouble.failure.reason}")
+        talk(f"left: {trouble.node.replace('#', '  ')}: {trouble.because}")
     return 3 if end.how == "timeout" else 1
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from trimtab.cli import interrupts
 from trimtab.core.kind import Call, Failure
 
 _TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
@@ -27,6 +28,7 @@ def command(name: str, environment: str, stage: str, tail: int, follow: bool) ->
         sources = list(_sources(ledger_of(found, name), stage))
         since, shown = 0, set[str]()
         while True:
+            interrupts.check()
             events = sorted(_events(found.aws, sources, since), key=lambda each: (each["timestamp"], each["eventId"]))
             fresh = [each for each in events if each["eventId"] not in shown]
             for event in fresh if shown else fresh[-tail:]:

@@ -1,7 +1,7 @@
 """The `trimtab` program: finds the command, runs it, and turns what it raises into a message and an exit code.
 
 Exit codes: 0 converged or nothing to do; 1 an error, or the declared generation ended Stalled; 2 differences (plan, diff
-and drift only); 3 timed out; 4 refused by policy; 70 a bug of ours; 130 interrupted.
+and drift only); 3 timed out; 4 refused by policy; 70 a bug of ours; 130 and 143 interrupted.
 """
 
 import importlib
@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 import trimtab
+from trimtab.cli import interrupts
 
 # Name -> what it does. Kept here as text, so that `--help` need not import a single command.
 COMMANDS = {
@@ -67,6 +68,7 @@ def program() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and leave with its exit code."""
+    interrupts.listen()
     sys.exit(run(arguments))
 
 
@@ -84,7 +86,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 1
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted: run the same command again, and it goes on from here", err=True)
-        return 130
+        return interrupts.exit_code()
     except BrokenPipeError:
         # The reader has gone (`| head`): leave quietly, and keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

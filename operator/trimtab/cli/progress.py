@@ -4,6 +4,7 @@ import time
 from types import TracebackType
 from typing import Any
 
+from trimtab.cli import interrupts
 from trimtab.cli.output import is_terminal, talk
 from trimtab.engine.converge import End
 from trimtab.engine.reconcile import Outcome
@@ -36,12 +37,13 @@ class Progress:
             self._live.stop()
 
     def tell(self, outcome: Outcome) -> None:
-        """Show where every stage stands after a pass."""
+        """Show where every stage stands after a pass. Raises KeyboardInterrupt when one was lost."""
+        interrupts.check()
         if outcome.held_by:
             self._say("lease", f"waiting: {outcome.held_by} is applying this deployment")
             return
         lines = _stage_lines(outcome) if outcome.view else _deletion_lines(outcome)
-        lines |= {f"trouble/{each.node}": f"! {each.node}: {each.failure.reason}" for each in outcome.troubles}
+        lines |= {f"trouble/{each.node}": f"! {each.node}: {each.because}" for each in outcome.troubles}
         if self._live:
             self._live.update("\n".join((*lines.values(), f"  {time.monotonic() - self._started:.0f} s")))
         else:
@@ -89,7 +91,7 @@ def report_end(end: End, wanted: Wanted, url: str) -> int:
         if standing.is_ in ("broken", "refused"):
             talk(f"{name}: stalled, {standing.reason}: {node}: {standing.because}")
     for each in outcome.troubles:
-        talk(f"{name}: {each.node}: {each.failure.reason}")
+        talk(f"{name}: {each.node}: {each.because}")
     if serving:
         talk(f"{name}: revision {serving.number} keeps serving")
     return 1

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from trimtab.cli import interrupts
 from trimtab.cli.output import output_option, print_data, print_table
 
 
@@ -23,6 +24,7 @@ def command(name: str | None, environment: str, watch: bool, output: str) -> int
             return 0
         shown = None
         while True:
+            interrupts.check()
             value = describe(found, ledger_of(found, name))
             if value != shown:
                 _show(value, output)
@@ -35,8 +37,8 @@ def command(name: str | None, environment: str, watch: bool, output: str) -> int
 def describe(found: Any, ledger: Any) -> dict[str, Any]:
     """The status of a deployment as JSON values; documented in docs/reference/status.md."""
     from trimtab.cli.context import remembered
-    from trimtab.engine.remember import serving_revision
-    from trimtab.plan.status import conditions, stage_rows
+    from trimtab.engine.remember import conditions_of, serving_revision
+    from trimtab.plan.status import stage_rows
 
     serving = serving_revision(ledger)
     head = {
@@ -46,15 +48,23 @@ def describe(found: Any, ledger: Any) -> dict[str, Any]:
         "revision": serving.number if serving else None,
     }
     if ledger.deleting:
-        return {**head, "deleting": True, "left": [f"{each.kind} {each.identity}" for each in ledger.resources]}
+        left = [f"{each.kind} {each.identity}" for each in ledger.resources]
+        return {**head, "deleting": True, "left": left, "because": [each.because for each in ledger.troubles]}
     view = found.reconciler.look(remembered(ledger))
     rows = stage_rows(view.graph, view.plan)
     return {
         **head,
         "endpoint": {"url": found.endpoint(view)},
         "conditions": [
-            {"type": each.type, "status": each.status, "reason": each.reason, "message": each.message}
-            for each in conditions(view.graph, view.plan, view.snapshot, ledger.generation, ())
+            {
+                "type": each.type,
+                "status": each.status,
+                "reason": each.reason,
+                "message": each.message,
+                "observedGeneration": each.observed_generation,
+                "lastTransitionTime": each.since,
+            }
+            for each in conditions_of(ledger, view.graph, view.plan, view.snapshot)
         ],
         "stages": [
             {"stage": row.stage, "is": row.standing.is_, "node": row.node, "because": row.standing.because} for row in rows
@@ -71,6 +81,8 @@ def _show(value: dict[str, Any], output: str) -> None:
         click.echo("being deleted; left:")
         for each in value["left"]:
             click.echo(f"  {each}")
+        for each in value["because"]:
+            click.echo(f"because: {each}")
         return
     if value["revision"]:
         click.echo(f"revision {value['revision']} serves at {value['endpoint']['url']}")

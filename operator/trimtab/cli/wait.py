@@ -2,6 +2,7 @@
 
 import click
 
+from trimtab.cli import interrupts
 from trimtab.cli.output import talk
 
 _PAUSE_S = 1.0
@@ -26,6 +27,7 @@ def command(name: str, environment: str, what: str, timeout: str) -> int:
     with session(environment_named(environment)) as found:
         deadline = found.clock.monotonic() + duration_s(timeout)
         while True:
+            interrupts.check()
             value = describe(found, ledger_of(found, name))
             conditions = {each["type"]: each for each in value.get("conditions", ())}
             wanted = conditions.get(what.capitalize())

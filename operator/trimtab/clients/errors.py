@@ -45,6 +45,8 @@ _CONFLICT = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 _TABLE: tuple[tuple[str, str, str, Meaning], ...] = (
     ("sagemaker", r"ValidationException", r"(?i)could not find|not found|does not exist", "absent"),
     ("sagemaker", r"ValidationException", r"(?i)cannot create already existing", "exists"),
+    # A role that was just made is refused like this for some seconds.
+    ("sagemaker", r"ValidationException", r"(?i)could not assume role|unable to assume", "denied"),
     ("sagemaker", r"ResourceNotFound", r"", "absent"),
     ("sagemaker", r"ResourceInUse", r"(?i)already exist|job name|must be unique", "exists"),
     ("sagemaker", r"ResourceInUse", r"", "busy"),
@@ -52,7 +54,8 @@ _TABLE: tuple[tuple[str, str, str, Meaning], ...] = (
     ("ecs", r"(ClusterNotFound|ServiceNotFound|TaskSetNotFound)Exception", r"", "absent"),
     ("ecs", r"ServiceNotActiveException", r"", "absent"),
     ("ecs", r"InvalidParameterException", r"(?i)not idempotent|already exists", "exists"),
-    ("ecs", r"InvalidParameterException", r"(?i)draining|unable to assume the role|verify that the role", "busy"),
+    ("ecs", r"InvalidParameterException", r"(?i)unable to assume the (service linked )?role|verify that the role", "denied"),
+    ("ecs", r"InvalidParameterException", r"(?i)draining", "busy"),
     ("ecs", r"ClusterContains\w+Exception", r"", "busy"),
     ("elbv2", r"(LoadBalancer|TargetGroup|Listener|Rule)NotFound", r"", "absent"),
     ("elbv2", r"Duplicate\w+Name|DuplicateListener|PriorityInUse", r"", "exists"),

@@ -89,6 +89,7 @@ class Unknown:
     """What could not be read, and why. Never taken for absence."""
 
     reason: str
+    meaning: Meaning = "transient"  # a denied read needs a person; any other is looked at again
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,39 +1,43 @@
 """Step through a wave. Decides nothing: what to do stands in the plan, what an error means in the call's Failure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from trimtab.core.kind import AnyKind, Failure, Meaning
 from trimtab.engine.driver import Driver
 from trimtab.plan.plan import Action
+from trimtab.plan.status import Trouble
 
 # Another pass finds the answer: the thing is there already, or not ready to be touched.
 _LOOK_AGAIN: frozenset[Meaning] = frozenset({"exists", "busy", "conflict", "absent", "throttled", "transient"})
+_REASONS: Mapping[Meaning, str] = {
+    "denied": "AccessDenied",
+    "quota": "QuotaExceeded",
+    "invalid": "Rejected",
+    "unlisted": "InternalError",
+    "throttled": "Throttled",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """An action that did not end well."""
+def apply(
+    actions: Sequence[Action], kinds: Mapping[str, AnyKind], driver: Driver, *, rights_settle: bool = False
+) -> tuple[Trouble, ...]:
+    """Do each action in order. One that fails stops no other: they do not depend on one another within a wave.
 
-    node: str
-    failure: Failure
-
-    @property
-    def passes(self) -> bool:
-        """Whether another look may find it gone."""
-        return self.failure.meaning in _LOOK_AGAIN
-
-
-def apply(actions: Sequence[Action], kinds: Mapping[str, AnyKind], driver: Driver) -> tuple[Trouble, ...]:
-    """Do each action in order. One that fails stops no other: they do not depend on one another within a wave."""
+    rights_settle: a role or policy was written so lately that a denial may only mean that it is not known everywhere yet.
+    """
     troubles: list[Trouble] = []
     for action in actions:
         kind = kinds[action.node.partition("/")[0]]
         try:
             _do(action, kind, driver)
         except Failure as failure:
-            troubles.append(Trouble(action.node, failure))
+            troubles.append(_trouble(action.node, failure, rights_settle))
     return tuple(troubles)
+
+
+def _trouble(node: str, failure: Failure, rights_settle: bool) -> Trouble:
+    passes = failure.meaning in _LOOK_AGAIN or (failure.meaning == "denied" and rights_settle)
+    return Trouble(node, _REASONS.get(failure.meaning, "Retrying"), failure.reason, passes)
 
 
 def _do(action: Action, kind: AnyKind, driver: Driver) -> None:

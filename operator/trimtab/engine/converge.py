@@ -74,7 +74,7 @@ def remove(reconciler: Reconciler, namespace: str, name: str, clock: SystemClock
         if outcome is None:
             return End("gone", None, passes)
         tell(outcome)
-        if any(not each.passes for each in outcome.troubles):
+        if outcome.is_stuck:
             return End("stuck", outcome, passes)
         if clock.monotonic() > deadline:
             return End("timeout", outcome, passes)

@@ -12,6 +12,7 @@ from typing import Any
 from trimtab.core.errors import Conflict
 from trimtab.core.kind import Call, Failure
 from trimtab.engine.driver import Driver
+from trimtab.plan.status import Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,14 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Since:
+    """A condition's status, and when it became so."""
+
+    status: str
+    at: str  # RFC 3339
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """All that is remembered of one deployment."""
 
@@ -69,6 +78,9 @@ class Ledger:
     holds: tuple[str, ...] = ()
     quarantine: tuple[str, ...] = ()
     deleting: bool = False
+    conditions: Mapping[str, Since] = field(default_factory=dict[str, Since])  # by type
+    troubles: tuple[Trouble, ...] = ()  # of the last pass
+    granted: str = ""  # RFC 3339: when a role or policy was last written; rights take a while to be known everywhere
     lease: Lease | None = None
 
     def announced(self, resources: tuple[Resource, ...]) -> "Ledger":
@@ -162,6 +174,8 @@ def _ledger_from(value: Mapping[str, Any]) -> Ledger:
     fields = dict(value)
     fields["resources"] = tuple(Resource(**each) for each in fields.get("resources", ()))
     fields["revisions"] = tuple(Revision(**each) for each in fields.get("revisions", ()))
+    fields["conditions"] = {type_: Since(**each) for type_, each in fields.get("conditions", {}).items()}
+    fields["troubles"] = tuple(Trouble(**each) for each in fields.get("troubles", ()))
     fields["lease"] = Lease(**fields["lease"]) if fields.get("lease") else None
     for name in ("holds", "quarantine"):
         fields[name] = tuple(fields.get(name, ()))

@@ -90,13 +90,13 @@ class Observer:
         try:
             return self._driver.run(self._kinds[kind].observe(identities))
         except Failure as failure:
-            return Unknown(failure.reason)
+            return Unknown(failure.reason, failure.meaning)
 
     def _tags(self, kind: str, observed: Any) -> Mapping[str, str] | Unknown:
         try:
             return self._driver.run(self._kinds[kind].tags((observed,)))[0]
         except Failure as failure:
-            return Unknown(failure.reason)
+            return Unknown(failure.reason, failure.meaning)
 
     def _stale(self, resource: Resource, gone: Mapping[str, Seen]) -> Stale:
         return Stale(resource.node, resource.kind, resource.identity, gone[f"{resource.kind}#{resource.identity}"])

@@ -13,13 +13,13 @@ from trimtab.compile.graph import compile_graph, image_texts
 from trimtab.core.canonical import digest_of
 from trimtab.core.errors import Superseded, UserError
 from trimtab.core.kind import UID, AnyKind, Unknown
-from trimtab.engine.apply import Trouble, apply
+from trimtab.engine.apply import apply
 from trimtab.engine.book import Book, BookCaller
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Lease, Ledger, Ledgers, Resource, Shared
 from trimtab.engine.observe import UNRESOLVED, Observer
 from trimtab.engine.pins import with_pins
-from trimtab.engine.remember import GATE, artifact_record, facts_from, finished
+from trimtab.engine.remember import GATE, artifact_record, facts_from, finished, with_troubles
 from trimtab.engine.transfers import Transfers
 from trimtab.engine.wanted import Wanted
 from trimtab.graph.node import Graph, Node
@@ -27,8 +27,10 @@ from trimtab.model.environment import Environment
 from trimtab.plan.forecast import Forecast, forecast
 from trimtab.plan.plan import Action, History, Plan, plan, teardown
 from trimtab.plan.snapshot import Found, Snapshot
+from trimtab.plan.status import Trouble, stuck_on
 
 LEASE = timedelta(seconds=60)
+_RIGHTS_SETTLE = timedelta(minutes=2)  # IAM is eventually consistent: a denial before that proves nothing
 GATE_KIND = GATE.partition("/")[0]
 
 
@@ -66,11 +68,7 @@ class Outcome:
     @property
     def is_stuck(self) -> bool:
         """Whether nothing will move without a person: something is broken or refused, and nothing else goes on."""
-        standings = self.plan.standings.values()
-        blocked = any(each.is_ in ("broken", "refused") for each in standings) or any(
-            not each.passes for each in self.troubles
-        )
-        return blocked and not self.plan.writes and not any(each.is_ == "moving" for each in standings)
+        return not self.held_by and stuck_on(self.plan, self.troubles) is not None
 
 
 @dataclass(slots=True)
@@ -87,6 +85,7 @@ class Reconciler:
     clock: Clock
     mint: Callable[[], str]  # a fresh uid
     holder: str  # who we are, for the lease
+    is_gone: Callable[[str], bool]  # whether a holder is known to be no more: its lease binds nobody
     launcher: str  # digest of this installation's launcher
 
     # --- looking ---
@@ -195,11 +194,11 @@ class Reconciler:
         if view.plan.writes:
             self._announce(book, view)
         wrote = book.save(self.ledgers)
-        troubles = apply(view.plan.writes, self.kinds, self.driver)
+        troubles = self._apply(view.plan, book)
         outcome = Outcome(view, view.plan, book.ledger, troubles, wrote=wrote or bool(view.plan.writes))
         done = outcome.is_converged or outcome.is_stuck
         now = self.clock.now()
-        book.ledger = finished(book.ledger, view.graph, view.snapshot, view.plan, wanted, done=done, now=now)
+        book.ledger = finished(book.ledger, view.graph, view.snapshot, view.plan, wanted, troubles, done=done, now=now)
         wrote = book.save(self.ledgers) or outcome.wrote
         return replace(outcome, ledger=book.ledger, wrote=wrote)
 
@@ -217,11 +216,17 @@ class Reconciler:
         snapshot = self.observer.snapshot(Graph({}), doomed, self.clock.now(), {})
         snapshot = self.observer.with_tags(snapshot, (), stale=True)
         decided = teardown(_ours(snapshot, {book.ledger.uid, book.shared.uid}).stale, self.kinds)
-        troubles = apply(decided.writes, self.kinds, self.driver)
         if not decided.standings:
             self._close(book)
             return None
+        troubles = self._apply(decided, book)
+        book.ledger = with_troubles(book.ledger, troubles)
+        book.save(self.ledgers)
         return Outcome(None, decided, book.ledger, troubles, wrote=True)
+
+    def _apply(self, decided: Plan, book: Book) -> tuple[Trouble, ...]:
+        since = self.clock.now() - _RIGHTS_SETTLE
+        return apply(decided.writes, self.kinds, self.driver, rights_settle=book.ledger.granted > _rfc3339(since))
 
     def _close(self, book: Book) -> None:
         self.ledgers.remove(book.ledger)
@@ -231,7 +236,7 @@ class Reconciler:
     def _held(self, book: Book, decided: Plan) -> str:
         """Who else is at work on it. A lease is politeness; the compare-and-swap of the ledger is the fence."""
         lease = book.ledger.lease
-        if not decided.writes or lease is None or lease.holder == self.holder:
+        if not decided.writes or lease is None or lease.holder == self.holder or self.is_gone(lease.holder):
             return ""
         return lease.holder if lease.until > _rfc3339(self.clock.now()) else ""
 
@@ -246,7 +251,9 @@ class Reconciler:
         # Adopted ones that need no write are ours from now on too.
         adopted = tuple(_adopted(node, self.kinds, view, book) for node in view.graph)
         own += tuple(each for each in adopted if each and not each.shared and each.node not in named)
-        book.ledger = replace(book.ledger.announced(own), lease=lease)
+        granted = any(node.kind.startswith("iam.") for node, _ in made)
+        at = _rfc3339(self.clock.now()) if granted else book.ledger.granted
+        book.ledger = replace(book.ledger.announced(own), lease=lease, granted=at)
         resources = {each.node: each for each in (*book.shared.resources, *shared)}
         users = tuple(sorted({*book.shared.users, book.ledger.uid}))
         book.shared = replace(book.shared, users=users, resources=tuple(resources[id] for id in sorted(resources)))

@@ -1,16 +1,18 @@
-"""What a pass takes from the ledger and what it leaves there: facts, pins, artifacts, revisions."""
+"""What a pass takes from the ledger and what it leaves there: facts, pins, artifacts, revisions, conditions."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from trimtab.compile.facts import Facts, Pin, ServingModel
-from trimtab.engine.ledger import Ledger, Revision, Shared
+from trimtab.engine.ledger import Ledger, Revision, Shared, Since
 from trimtab.engine.wanted import Wanted
 from trimtab.graph.node import Graph
 from trimtab.plan.plan import Plan
 from trimtab.plan.snapshot import Found, Snapshot
+from trimtab.plan.status import Condition, Trouble, conditions
 
 ARTIFACT, TRAINING, GATE = "trimtab.Artifact/model", "sagemaker.TrainingJob/training", "trimtab.Gate/gate"
 _SERVED = ("Serving", "Superseded")
@@ -43,8 +45,22 @@ def artifact_record(graph: Graph, snapshot: Snapshot) -> dict[str, Any] | None:
     return {"digest": seen.observed.digest, "bytes": seen.observed.bytes, "record": seen.observed.record_key}
 
 
+def conditions_of(ledger: Ledger, graph: Graph, plan: Plan, snapshot: Snapshot) -> tuple[Condition, ...]:
+    """Every condition as of this snapshot; times and the troubles of the last pass come from the ledger."""
+    since = {type_: (each.status, each.at) for type_, each in ledger.conditions.items()}
+    return conditions(graph, plan, snapshot, ledger.generation, since, ledger.troubles)
+
+
 def finished(
-    ledger: Ledger, graph: Graph, snapshot: Snapshot, plan: Plan, wanted: Wanted, *, done: bool, now: datetime
+    ledger: Ledger,
+    graph: Graph,
+    snapshot: Snapshot,
+    plan: Plan,
+    wanted: Wanted,
+    troubles: Sequence[Trouble],
+    *,
+    done: bool,
+    now: datetime,
 ) -> Ledger:
     """The ledger after a pass: what became of this generation's revision; the lease ends with the work.
 
@@ -53,7 +69,20 @@ def finished(
     outcome = _outcome(plan)
     if outcome:
         ledger = _revised(ledger, _pins(graph, snapshot, wanted), graph, snapshot, *outcome, now=now)
+    ledger = with_troubles(ledger, troubles)
+    shown = conditions_of(ledger, graph, plan, snapshot)
+    ledger = replace(ledger, conditions={each.type: Since(each.status, each.since) for each in shown})
     return replace(ledger, lease=None) if done and ledger.lease else ledger
+
+
+def with_troubles(ledger: Ledger, troubles: Sequence[Trouble]) -> Ledger:
+    """With those of the last pass. One that only came again, under another request id, is no news and no write."""
+    known = {_gist(each): each for each in ledger.troubles}
+    return replace(ledger, troubles=tuple(known.get(_gist(each), each) for each in troubles))
+
+
+def _gist(trouble: Trouble) -> Trouble:
+    return replace(trouble, because=re.sub(r" \(request [^)]*\)$", "", trouble.because))
 
 
 def _outcome(plan: Plan) -> tuple[str, str] | None:

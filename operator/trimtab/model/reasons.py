@@ -39,6 +39,7 @@ REASONS: Mapping[str, str] = {
     "RolloutFailed": "The release could not start, and there was none to go back to.",
     "Serving": "Some revision answers.",
     "SourceMissing": "The document's files are needed, and are not at hand.",
+    "Throttled": "The service asks for fewer calls: it is tried again.",
     "TrainingFailed": "The training job failed: the message has its last words.",
     "TrainingStopped": "The training job was stopped.",
     "TrainingTimedOut": "The training job ran past its time limit.",

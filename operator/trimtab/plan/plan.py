@@ -173,7 +173,7 @@ def _decide(case: _Case, seen: Seen, history: History) -> Decision:
     if case.node.known_after:
         return _waiting(case.node.known_after), None
     if isinstance(seen, Unknown):
-        return Standing("unknown", seen.reason, "Unreachable", look_again_s=_UNREAD_S), None
+        return _unread(seen), None
     if isinstance(seen, Absent):
         return _make(case)
     return _refuse(case, seen, history) or _repair(case, seen) or _state(case, seen)
@@ -204,7 +204,7 @@ def _replaced(node: Node, snapshot: Snapshot) -> str:
 def _refuse(case: _Case, seen: Found, history: History) -> Decision | None:
     """Nothing without our tag and uid is changed; a name clash names both."""
     if isinstance(seen.tags, Unknown):
-        return Standing("unknown", seen.tags.reason, "Unreachable", look_again_s=_UNREAD_S), None
+        return _unread(seen.tags), None
     owner, holder = history.owner_of(case.node), owner_in(seen.tags or {})
     if seen.tags is None or not hasattr(case.desired, "tags") or holder == owner:
         return None
@@ -250,6 +250,11 @@ def _state(case: _Case, seen: Found) -> Decision:
     return (_waiting(case.waits_for) if case.waits_for else Standing("ok")), None
 
 
+def _unread(what: Unknown) -> Standing:
+    reason = "AccessDenied" if what.meaning == "denied" else "Unreachable"
+    return Standing("unknown", what.reason, reason, look_again_s=_UNREAD_S)
+
+
 def _at_work(progress: Progress) -> Standing:
     return Standing("moving", progress.note or "in progress", progress=progress, look_again_s=_TRANSFER_S)
 
@@ -260,7 +265,7 @@ def _waiting(parent: str) -> Standing:
 
 def _leaving(seen: Seen) -> Standing:
     if isinstance(seen, Unknown):
-        return Standing("unknown", seen.reason, "Unreachable", look_again_s=_UNREAD_S)
+        return _unread(seen)
     return Standing("pending", "to be deleted", look_again_s=_DELETE_S)
 
 

@@ -48,14 +48,15 @@ class StageRow:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """An action of this pass that failed."""
+    """An action of the last pass that failed."""
 
     node: str
-    reason: str
+    reason: str  # CamelCase, from the closed list
     because: str
     passes: bool  # another pass may find it gone
 
 
+_OK = Standing("ok")
 # What is worse comes first: it is what a person must see.
 _WORST = ("refused", "broken", "unknown", "moving", "pending", "ok")
 
@@ -77,43 +78,53 @@ def conditions(
     plan: Plan,
     snapshot: Snapshot,
     generation: int,
-    before: Sequence[Condition],
-    troubles: Sequence[Trouble] = (),
+    since: Mapping[str, tuple[str, str]],
+    troubles: Sequence[Trouble],
 ) -> tuple[Condition, ...]:
     """Every condition of a deployment after a pass.
 
-    before: those of the last pass; a status that is still the same keeps its time.
+    since: of the last pass, by type: (status, RFC 3339); a status that is still the same keeps its time.
+    troubles: of the last pass that acted.
     """
     at = snapshot.at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    since = {each.type: (each.status, each.since) for each in before}
 
     def condition(type_: str, status: Truth, reason: str, message: str) -> Condition:
         held = since.get(type_, ("", ""))
         return Condition(type_, status, reason, message, generation, held[1] if held[0] == status else at)
 
-    stuck = _stuck(plan, troubles)
-    ready = plan.is_converged and not troubles
+    troubles = [each for each in troubles if not plan.standings.get(each.node, _OK).is_ok]  # the rest are over
+    stuck = stuck_on(plan, troubles)
+    ready = plan.is_converged
     stages = [condition(type_, *_stage(graph, plan, members)) for type_, members in STAGE_CONDITIONS.items()]
     return (
         condition("Ready", *_ready(plan, ready, stuck)),
         condition("Serving", *_serving(snapshot)),
-        condition(
-            "Reconciling", "False" if ready or stuck else "True", "Progressing" if not ready else "Ready", _doing(plan)
-        ),
+        condition("Reconciling", "False" if ready or stuck else "True", *_moving(plan, ready, troubles)),
         condition("Stalled", "True" if stuck else "False", stuck[0] if stuck else "Progressing", stuck[1] if stuck else ""),
         *stages,
     )
 
 
-def _stuck(plan: Plan, troubles: Sequence[Trouble]) -> tuple[str, str] | None:
-    """(reason, message) of what needs a person, once nothing else moves."""
-    if plan.writes or any(each.is_ == "moving" for each in plan.standings.values()):
-        lasting = [each for each in troubles if not each.passes]
-        return (lasting[0].reason, lasting[0].because) if lasting else None
-    for each in plan.standings.values():
-        if each.is_ in ("broken", "refused"):
-            return each.reason, each.because
+def stuck_on(plan: Plan, troubles: Sequence[Trouble]) -> tuple[str, str] | None:
+    """(reason, message) of what needs a person, once nothing else goes on; None while something does, or all is well."""
+    lasting = {each.node: each for each in troubles if not each.passes}
+    acting = any(action.node not in lasting for action in plan.writes)
+    if acting or any(each.is_ == "moving" or each.reason == "Unreachable" for each in plan.standings.values()):
+        return None
+    for node, each in plan.standings.items():
+        if node in lasting and not each.is_ok:
+            return lasting[node].reason, f"{node}: {lasting[node].because}"
+        if each.is_ in ("broken", "refused") or each.reason == "AccessDenied":
+            return each.reason, f"{node}: {each.because}"
     return None
+
+
+def _moving(plan: Plan, ready: bool, troubles: Sequence[Trouble]) -> tuple[str, str]:
+    if ready:
+        return "Ready", ""
+    if troubles:
+        return "Retrying", f"{troubles[0].node}: {troubles[0].because}"
+    return "Progressing", _doing(plan)
 
 
 def _ready(plan: Plan, ready: bool, stuck: tuple[str, str] | None) -> tuple[Truth, str, str]:

@@ -76,7 +76,7 @@ def is_pending(text: str) -> bool:
 
 
 def unknown(failure: Failure) -> Unknown:
-    return Unknown(failure.reason)
+    return Unknown(failure.reason, failure.meaning)
 
 
 def common_prefix(names: Sequence[str]) -> str:

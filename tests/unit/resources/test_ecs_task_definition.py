@@ -114,7 +114,7 @@ def test_what_a_delete_left_is_found_again_and_counts_as_not_made():
 def test_a_list_that_is_denied_is_unknown():
     answers = {**world(), "ListTaskDefinitions": Failure("denied", "no")}
     _, found = drive(KIND.observe([FAMILY]), answers)
-    assert found == {FAMILY: Unknown("no")}
+    assert found == {FAMILY: Unknown("no", "denied")}
 
 
 def test_every_revision_of_the_family_and_of_no_other_is_deleted():

@@ -86,7 +86,7 @@ def test_no_identity_at_all_is_nothing_seen(kind: AnyKind, sample: Sample):
 
 @every_kind
 def test_a_denied_read_is_unknown_and_never_absent(kind: AnyKind, sample: Sample):
-    assert observed(kind, sample, **{sample.denied: DENIED}) == Unknown(DENIED.reason)
+    assert observed(kind, sample, **{sample.denied: DENIED}) == Unknown(DENIED.reason, DENIED.meaning)
 
 
 @every_kind
@@ -131,7 +131,7 @@ def test_tags_that_cannot_be_read_are_unknown(kind: AnyKind, sample: Sample):
         return
     denied = dict.fromkeys(("ListTagsForResource", "ListTags", "DescribeTags"), DENIED)
     _, tags = drive(kind.tags([observed(kind, sample)]), {**sample.answers, **denied})
-    assert tags == [Unknown(DENIED.reason)]
+    assert tags == [Unknown(DENIED.reason, DENIED.meaning)]
 
 
 @every_kind

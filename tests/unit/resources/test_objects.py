@@ -46,7 +46,7 @@ def test_a_bucket_that_is_gone_holds_nothing_and_one_that_is_denied_is_unknown()
         return Failure("absent", "NoSuchBucket") if given["Bucket"] == "gone" else Failure("denied", "no")
 
     _, seen = drive(CONTENT.observe(["gone|a/b", "shut|a/b"]), {"ListObjectsV2": reply})
-    assert seen == {"shut|a/b": Unknown("no")}
+    assert seen == {"shut|a/b": Unknown("no", "denied")}
 
 
 def test_an_upload_says_where_and_what():

@@ -258,7 +258,7 @@ def test_tags_are_read_twenty_at_a_time_and_one_that_is_gone_hides_no_other():
 
     calls, tags = drive(KINDS["elbv2.TargetGroup"].tags(many), {"DescribeTags": reply})
     assert [len(call.arguments["ResourceArns"]) for call in calls] == [20, 5] + [1] * 20
-    assert tags[3] == Unknown("arn:3 is gone")
+    assert tags[3] == Unknown("arn:3 is gone", "absent")
     assert [each for at, each in enumerate(tags) if at != 3] == [{"n": f"arn:{n}"} for n in range(25) if n != 3]
 
 
