@@ -1,9 +1,11 @@
 """Data on stdout, talk on stderr; tables for people, JSON and YAML for programs."""
 
 import json
+import os
+import shutil
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -39,4 +41,24 @@ def talk(text: str) -> None:
 
 
 def is_terminal() -> bool:
-    return sys.stderr.isatty()
+    """Whether a person watches what is said, and the terminal can redraw."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Source: no-color.org; a terminal that is dumb has none either."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, colour: str) -> str:
+    """Coloured for a terminal on stdout, plain elsewhere."""
+    return click.style(text, fg=colour) if has_colour(sys.stdout) else text
+
+
+def clipped(line: str) -> str:
+    """Cut to the terminal's width, or to COLUMNS where that is set; whole where neither tells a width."""
+    if not sys.stdout.isatty() and not os.environ.get("COLUMNS"):
+        return line
+    width = shutil.get_terminal_size().columns
+    excess = len(click.unstyle(line)) - width
+    return line if excess <= 0 else line[: -excess - 1] + "…"  # colours stand at the beginning of a line, if anywhere
