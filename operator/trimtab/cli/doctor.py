@@ -1,96 +1,98 @@
 """`trimtab doctor`: check this machine and the account, with a fix for each fault."""
 
-import shutil
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
 
 import click
 
-from trimtab.core.errors import TrimtabError
-from trimtab.core.kind import Call, Failure
+from trimtab.cli.diagnosis.finding import Finding, not_checked
+from trimtab.cli.output import output_option, paint, print_data
 
-_NEEDED_BYTES = 10 << 30
-
-
-@dataclass(frozen=True)
-class Finding:
-    name: str
-    is_good: bool
-    text: str
-    fix: str = ""
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "not checked": "cyan"}
 
 
 @click.command(name="doctor")
 @click.option("--environment", default="local", show_default=True, help="The environment to check.")
-def command(environment: str) -> int:
-    """Check what trimtab needs. Exit code 1 when something is wrong."""
-    findings = [*_machine(), *_account(environment)]
-    for each in findings:
-        click.echo(f"{'ok  ' if each.is_good else 'FAIL'} {each.name}: {each.text}")
-        if each.fix and not each.is_good:
-            click.echo(f"     fix: {each.fix}")
-    return 0 if all(each.is_good for each in findings) else 1
+@output_option
+def command(environment: str, output: str) -> int:
+    """Check what trimtab needs: this machine, and the account of an environment. It writes nothing.
 
+    A row is ok, warn, fail, or not checked (with the reason). Exit codes: 0 nothing fails, 1 something does.
 
-def _machine() -> Iterator[Finding]:
+    \b
+    Example: trimtab doctor
+             trimtab doctor --environment production -o json
+    """
     from trimtab.cli.context import cache_folder
-    from trimtab.local.executor import namespaces_work
+    from trimtab.cli.diagnosis.machine import machine_findings
+    from trimtab.local.paths import state_folder
 
-    version = ".".join(str(part) for part in sys.version_info[:3])
-    yield Finding("python", sys.version_info >= (3, 11), version, "install Python 3.11 or later")
-    folder = cache_folder()
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    free = shutil.disk_usage(existing).free
-    text = f"{free >> 30} GiB free for {folder}"
-    yield Finding(
-        "disk", free > _NEEDED_BYTES, text, "the training environment needs about 6 GiB: free some, or set TRIMTAB_CACHE"
-    )
-    works, why = namespaces_work()
-    said = (
-        "each local job and task gets a mount namespace"
-        if works
-        else f"local jobs see plain folders instead of /opt/ml ({why})"
-    )
-    yield Finding("namespaces", True, said)
-    found = shutil.which("docker")
-    yield Finding(
-        "docker", True, f"{found}, not needed by the built-in image builder" if found else "not here, and not needed"
-    )
+    findings: list[Finding] = []
+    denied: list[dict[str, str]] = []
+    for each in (*machine_findings(cache_folder(), state_folder()), *_account(environment, denied)):
+        findings.append(each)
+        if output == "table":
+            _show(each)
+    if output != "table":
+        counts = {verdict: sum(each.verdict == verdict for each in findings) for verdict in _COLOURS}
+        rows = [asdict(each) for each in findings]
+        print_data({"environment": environment, "counts": counts, "checks": rows, "denied": denied}, output)
+    return 1 if any(each.verdict == "fail" for each in findings) else 0
 
 
-def _account(name: str) -> Iterator[Finding]:
-    from trimtab.cli.context import environment_named, session
+def _show(each: Finding) -> None:
+    click.echo(f"{paint(f'{each.verdict:<12}', _COLOURS[each.verdict])}{each.check:<24}{each.found}")
+    if each.fix and each.verdict in ("warn", "fail"):
+        click.echo(f"{'':<12}{'':<24}fix: {each.fix}")
 
+
+def _account(name: str, denied: list[dict[str, str]]) -> Iterator[Finding]:
+    from trimtab.cli.context import LOCAL, environment_named, session
+    from trimtab.cli.diagnosis.machine import port_findings
+    from trimtab.core.errors import TrimtabError
+    from trimtab.local.paths import state_folder
+
+    if name == LOCAL:
+        yield from port_findings(state_folder())
     try:
         environment = environment_named(name)
         with session(environment) as found:
-            yield from _reached(environment.spec.account, environment.spec.buckets.state, found.aws.make)
+            yield from _reached(environment, found, denied)
     except (TrimtabError, ExceptionGroup) as error:
-        fix = getattr(error, "fix", "")
-        yield Finding(f"environment {name}", False, str(error), fix)
+        yield Finding(f"environment {name}", "fail", str(error), getattr(error, "fix", ""))
 
 
-def _reached(account: str, bucket: str, make: Callable[[Call], object]) -> Iterator[Finding]:
-    try:
-        reply = make(Call("sts", "GetCallerIdentity", {}))
-    except Failure as failure:
-        yield Finding("credentials", False, failure.reason, "configure AWS credentials, or bring the local cloud up")
+def _reached(environment: Any, found: Any, denied: list[dict[str, str]]) -> Iterator[Finding]:
+    import boto3
+
+    from trimtab.cli.context import LOCAL
+    from trimtab.cli.diagnosis.account import caller_findings, service_findings
+    from trimtab.cli.diagnosis.finding import region
+    from trimtab.cli.diagnosis.quotas import quota_findings
+    from trimtab.cli.diagnosis.rights import questions, rights_finding
+    from trimtab.resources import KINDS
+
+    spec, aws = environment.spec, found.aws
+    sdk: Any = boto3.Session()
+    yield region(spec.region, list(sdk.get_available_regions("ecs")), sdk.region_name)
+    caller, rows = caller_findings(aws, spec.account)
+    yield from rows
+    if caller is None:
+        for check in ("services", "rights", "quotas"):
+            yield not_checked(check, "the account does not answer who we are")
         return
-    assert isinstance(reply, dict)
-    who: dict[str, str] = reply  # pyright: ignore[reportUnknownVariableType]
-    right = who["Account"] == account
-    yield Finding("credentials", right, f"{who['Arn']} in account {who['Account']}", f"the environment is account {account}")
-    for name, call in (
-        ("state bucket", Call("s3", "ListObjectsV2", {"Bucket": bucket, "MaxKeys": 1}, pages="one")),
-        ("ecs", Call("ecs", "ListClusters", {})),
-        ("sagemaker", Call("sagemaker", "ListTrainingJobs", {"MaxResults": 1}, pages="one")),
-        ("ecr", Call("ecr", "DescribeRepositories", {"maxResults": 1}, pages="one")),
-        ("api gateway", Call("apigateway", "GetRestApis", {"limit": 1}, pages="one")),
-    ):
-        try:
-            make(call)
-        except Failure as failure:
-            yield Finding(name, False, failure.reason, f"allow {call.service}:{call.operation}, or correct the environment")
-        else:
-            yield Finding(name, True, f"{call.operation} answers")
+    yield from service_findings(aws, {"state": spec.buckets.state, "data": spec.buckets.data})
+    if environment.metadata.name == LOCAL:
+        yield not_checked("rights", "the local cloud does not enforce IAM: only an account can tell what a policy allows")
+    else:
+        row, refused = rights_finding(aws, caller.arn, questions(KINDS.values(), environment))
+        denied += [asdict(each) for each in refused]
+        yield row
+    yield from quota_findings(aws, _balancer(environment, found))
+
+
+def _balancer(environment: Any, found: Any) -> str | None:
+    shared = found.ledgers.load_shared(environment.metadata.name).value
+    resources = shared.resources if shared else ()
+    return next((each.identity for each in resources if each.kind == "elbv2.LoadBalancer"), None)
