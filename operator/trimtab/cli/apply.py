@@ -23,7 +23,8 @@ def command(files: tuple[str, ...], timeout: str, no_wait: bool, no_digest_cache
     document, folder, environments = deployment_in(files)
     wanted = resolved(document, folder, digests=not no_digest_cache)
     environment = environment_named(wanted.deployment.spec.environment_ref.name, environments)
-    with session(environment, dict(wanted.contents)) as found, Progress() as progress:
+    title = f"{wanted.namespace}/{wanted.name} in {environment.metadata.name}"
+    with session(environment, dict(wanted.contents)) as found, Progress(title) as progress:
         end = converge(found.reconciler, wanted, found.clock, progress.tell, 0.0 if no_wait else duration_s(timeout))
         url = found.endpoint(end.outcome.view) if end.outcome else ""
     if no_wait and end.how == "timeout":

@@ -29,7 +29,7 @@ def command(name: str, environment: str, yes: bool, timeout: str) -> int:
         if not yes and not _agreed(f"{ledger.namespace}/{ledger.name}", len(ledger.resources)):
             talk("nothing was deleted")
             return 1
-        with Progress() as progress:
+        with Progress(f"deleting {ledger.namespace}/{ledger.name}") as progress:
             end = remove(found.reconciler, ledger.namespace, ledger.name, found.clock, progress.tell, duration_s(timeout))
     if end.how == "gone":
         talk(f"{ledger.namespace}/{ledger.name} is deleted")
