@@ -14,6 +14,10 @@ def command(files: tuple[str, ...], timeout: str, no_wait: bool, no_digest_cache
     """Make FILES true (documents, folders of them, or - for stdin).
 
     An interrupted apply is continued by the next. Exit codes: 0 converged, 1 an error or stalled, 3 timed out.
+
+    \b
+    Example: trimtab apply digits/deployment.yaml
+             trimtab apply digits --no-wait && trimtab wait vision/digits
     """
     from trimtab.cli.context import deployment_in, environment_named, resolved, session
     from trimtab.cli.progress import Progress, report_end

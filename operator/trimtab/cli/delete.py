@@ -16,6 +16,10 @@ def command(name: str, environment: str, yes: bool, timeout: str) -> int:
     """Delete the deployment NAME ([namespace/]name) and all that was made for it.
 
     An interrupted delete is continued by the next.
+
+    \b
+    Example: trimtab delete vision/digits
+             trimtab delete vision/digits --yes --timeout 10m
     """
     from trimtab.cli.context import environment_named, ledger_of, session
     from trimtab.cli.progress import Progress

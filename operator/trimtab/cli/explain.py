@@ -6,7 +6,12 @@ import click
 @click.command(name="explain")
 @click.argument("path", required=False, default="")
 def command(path: str) -> int:
-    """Explain PATH: a field (spec.serving.replicas, Environment.spec.roles) or an error code (TT1012)."""
+    """Explain PATH: a field (spec.serving.replicas, Environment.spec.roles) or an error code (TT1012).
+
+    \b
+    Example: trimtab explain spec.serving.replicas
+             trimtab explain TT1012
+    """
     from trimtab.model.explain import explain
 
     found = explain(path)

@@ -16,6 +16,10 @@ def schema(kind: str) -> None:
     """Print the JSON Schema (draft 7) of KIND, for editors and linters.
 
     Editors take it from a first line like: # yaml-language-server: $schema=trimtab.schema.json
+
+    \b
+    Example: trimtab export schema > trimtab.schema.json
+             trimtab export schema Environment
     """
     from trimtab.model.schema import json_schema
 

@@ -12,7 +12,12 @@ from trimtab.cli.output import output_option, print_data, print_table
 @click.option("--environment", default="local", show_default=True, help="The environment it is in.")
 @output_option
 def command(name: str, environment: str, output: str) -> int:
-    """List the revisions of the deployment NAME ([namespace/]name), oldest first."""
+    """List the revisions of the deployment NAME ([namespace/]name), oldest first.
+
+    \b
+    Example: trimtab history vision/digits
+             trimtab history vision/digits -o json | jq '.[-1].metrics'
+    """
     from trimtab.cli.context import environment_named, ledger_of, session
 
     with session(environment_named(environment)) as found:

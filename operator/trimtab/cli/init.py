@@ -15,7 +15,12 @@ from trimtab.cli.output import talk
 @click.option("--namespace", default="default", show_default=True, help="Its namespace.")
 @click.option("--environment", is_flag=True, help="Print an Environment for an AWS account instead.")
 def command(folder: Path, name: str | None, namespace: str, environment: bool) -> int:
-    """Write a document, PyTorch training code and a small dataset into FOLDER. The result passes `validate`."""
+    """Write a document, PyTorch training code and a small dataset into FOLDER. The result passes `validate`.
+
+    \b
+    Example: trimtab init my-model && python my-model/make_data.py
+             trimtab init --environment > environment.yaml
+    """
     from trimtab.core.errors import UserError
 
     templates = files("trimtab.cli").joinpath("templates")

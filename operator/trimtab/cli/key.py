@@ -12,6 +12,9 @@ def command(name: str, environment: str) -> int:
     """Print the API key of the deployment NAME, for the header x-api-key.
 
     AWS made it and keeps it; trimtab stores it nowhere.
+
+    \b
+    Example: curl -H "x-api-key: $(trimtab key vision/digits)" ...
     """
     from trimtab.cli.context import environment_named, ledger_of, remembered, session
     from trimtab.cli.endpoint import key_of

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from trimtab.cli.output import talk
+from trimtab.cli.output import output_option, print_data, talk
 
 _STATE = click.option("--state", type=click.Path(path_type=Path), help="State folder; by default that of this user.")
 
@@ -28,7 +28,12 @@ def command() -> None:
     "--invoke-port", type=click.IntRange(1024, 65535), default=4567, show_default=True, help="Of API Gateway's execution."
 )
 def start(state: Path | None, port: int, invoke_port: int) -> int:
-    """Start it in the background. What a killed one left is adopted, and what was lost is said."""
+    """Start it in the background. What a killed one left is adopted, and what was lost is said.
+
+    \b
+    Example: trimtab local up
+             trimtab local up --state ./cloud --port 14566 --invoke-port 14567
+    """
     from trimtab.local.commands import up
 
     result = up(_folder(state), port, invoke_port)
@@ -46,7 +51,12 @@ def start(state: Path | None, port: int, invoke_port: int) -> int:
 @_STATE
 @click.option("--purge", is_flag=True, help="Delete its state too.")
 def stop(state: Path | None, purge: bool) -> int:
-    """Stop it and everything it runs."""
+    """Stop it and everything it runs.
+
+    \b
+    Example: trimtab local down
+             trimtab local down --purge
+    """
     from trimtab.local.commands import down
 
     talk("the local cloud is down" if down(_folder(state), purge=purge) else "no local cloud was up")
@@ -55,8 +65,13 @@ def stop(state: Path | None, purge: bool) -> int:
 
 @command.command(name="status")
 @_STATE
-def status(state: Path | None) -> int:
-    """Say whether it is up. Exit code 1 when it is not."""
+@output_option
+def status(state: Path | None, output: str) -> int:
+    """Say whether it is up. Exit code 1 when it is not.
+
+    \b
+    Example: trimtab local status -o json
+    """
     from trimtab.local.commands import is_up
     from trimtab.local.paths import cloud_info
 
@@ -66,7 +81,11 @@ def status(state: Path | None) -> int:
         return 1
     info = cloud_info(folder)
     lines = {"endpoint": info.endpoint, "invoke": info.invoke_endpoint, "account": info.account, "region": info.region}
-    for name, value in (lines | {"since": info.started}).items():
+    lines |= {"since": info.started}
+    if output != "table":
+        print_data(lines, output)
+        return 0
+    for name, value in lines.items():
         click.echo(f"{name:<9}{value}")
     return 0
 
@@ -74,7 +93,11 @@ def status(state: Path | None) -> int:
 @command.command(name="env")
 @_STATE
 def variables(state: Path | None) -> int:
-    """Print the variables that point AWS tools at it, for `eval $(trimtab local env)`."""
+    """Print the variables that point AWS tools at it, for `eval $(trimtab local env)`.
+
+    \b
+    Example: eval $(trimtab local env) && aws sts get-caller-identity
+    """
     from trimtab.local.commands import environment
 
     for name, value in environment(_folder(state)).items():
@@ -86,7 +109,11 @@ def variables(state: Path | None) -> int:
 @_STATE
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
 def run(state: Path | None, words: tuple[str, ...]) -> int:
-    """Run COMMAND with a throw-away cloud on free ports, then take all of it down. Passes the exit status on."""
+    """Run COMMAND with a throw-away cloud on free ports, then take all of it down. Passes the exit status on.
+
+    \b
+    Example: trimtab local exec -- aws sts get-caller-identity
+    """
     from trimtab.core.errors import UserError
     from trimtab.local.commands import execute
 

@@ -21,7 +21,12 @@ _TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
 @click.option("--tail", type=click.IntRange(1), default=200, show_default=True, help="How many of the newest lines.")
 @click.option("--follow", "-f", is_flag=True, help="Go on with new lines, until interrupted.")
 def command(name: str, environment: str, stage: str, tail: int, follow: bool) -> int:
-    """Show the log of the deployment NAME: its training jobs and its serving tasks."""
+    """Show the log of the deployment NAME: its training jobs and its serving tasks.
+
+    \b
+    Example: trimtab logs vision/digits --stage training --tail 50
+             trimtab logs vision/digits --follow
+    """
     from trimtab.cli.context import environment_named, ledger_of, session
 
     with session(environment_named(environment)) as found:

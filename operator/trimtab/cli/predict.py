@@ -20,7 +20,12 @@ _LIMIT = 10 * 1000 * 1000  # what API Gateway takes
 @click.option("--accept", default="application/json", show_default=True, help="What to be answered in.")
 @click.option("--verbose", "-v", is_flag=True, help="Say which revision answered, and how fast.")
 def command(name: str, file: str, environment: str, content_type: str | None, accept: str, verbose: bool) -> int:
-    """Send FILE (or stdin) to the deployment NAME and print the answer."""
+    """Send FILE (or stdin) to the deployment NAME and print the answer.
+
+    \b
+    Example: trimtab predict vision/digits image.npy
+             echo '[[0.1, 3.9]]' | trimtab predict toy --content-type application/json
+    """
     import urllib3
 
     from trimtab.cli.context import environment_named, ledger_of, remembered, session

@@ -15,7 +15,12 @@ from trimtab.cli.output import output_option, print_data, print_table
 @click.option("--watch", is_flag=True, help="Print again whenever it changes, until interrupted.")
 @output_option
 def command(name: str | None, environment: str, watch: bool, output: str) -> int:
-    """Show the deployment NAME ([namespace/]name), or list all of the environment."""
+    """Show the deployment NAME ([namespace/]name), or list all of the environment.
+
+    \b
+    Example: trimtab status
+             trimtab status vision/digits --watch
+    """
     from trimtab.cli.context import environment_named, ledger_of, session
 
     with session(environment_named(environment)) as found:

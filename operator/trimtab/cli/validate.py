@@ -11,7 +11,12 @@ from trimtab.cli.output import output_option, print_data, talk
 @click.argument("files", nargs=-1, required=True)
 @output_option
 def command(files: tuple[str, ...], output: str) -> int:
-    """Check FILES (documents, folders of them, or - for stdin), and the local paths that they name."""
+    """Check FILES (documents, folders of them, or - for stdin), and the local paths that they name.
+
+    \b
+    Example: trimtab validate digits/deployment.yaml
+             trimtab validate deployments/ -o json
+    """
     from trimtab.cli.context import documents
     from trimtab.engine.wanted import check_paths
     from trimtab.model.deployment import ModelDeployment
@@ -35,6 +40,9 @@ def command(files: tuple[str, ...], output: str) -> int:
 
 
 def _name(value: Any) -> str:
-    metadata: Any = value.metadata
-    namespace = getattr(metadata, "namespace", "")
-    return f"{namespace}/{metadata.name}" if namespace else str(metadata.name)
+    """ "vision/digits"; an environment has no namespace."""
+    from trimtab.model.environment import Environment
+
+    if isinstance(value, Environment):
+        return value.metadata.name
+    return f"{value.metadata.namespace}/{value.metadata.name}"

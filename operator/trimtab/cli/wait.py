@@ -19,6 +19,10 @@ def command(name: str, environment: str, what: str, timeout: str) -> int:
     """Wait for the deployment NAME. Exit codes: 0 it is so, 1 it is stalled, 3 timed out.
 
     `wait` only looks: something must be applying the document meanwhile.
+
+    \b
+    Example: trimtab wait vision/digits --timeout 10m
+             trimtab wait vision/digits --for serving
     """
     from trimtab.cli.context import environment_named, ledger_of, session
     from trimtab.cli.status import describe
