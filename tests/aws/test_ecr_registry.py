@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -172,6 +173,16 @@ def test_an_upload_can_be_given_up_and_is_its_repositorys_own(hub: Hub):
     assert hub.ask("DELETE", where).status == 204
     assert why(hub.ask("PATCH", where, b"x")) == (404, "BLOB_UPLOAD_UNKNOWN")
     assert list((hub.cloud.folder / "registry/uploads").iterdir()) == []
+
+
+def test_a_head_that_is_refused_has_no_body(hub: Hub):
+    token = hub.token
+    with socket.create_connection(("127.0.0.1", hub.cloud.port)) as line:
+        asked = f"HEAD {REPO}/blobs/{digest_of(b'none')} HTTP/1.1\r\nHost: 127.0.0.1:{hub.cloud.port}\r\n"
+        line.sendall(f"{asked}Authorization: Basic {token}\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: line.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 404")
+    assert answer.partition(b"\r\n\r\n")[2] == b""
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def command(name: str | None, environment: str, watch: bool, output: str) -> int
 def describe(found: Any, ledger: Any) -> dict[str, Any]:
     """The status of a deployment as JSON values; documented in docs/reference/status.md."""
     from trimtab.cli.context import remembered
+    from trimtab.engine.amend import held_number
     from trimtab.engine.remember import conditions_of, serving_revision
     from trimtab.plan.status import stage_rows
 
@@ -51,6 +52,7 @@ def describe(found: Any, ledger: Any) -> dict[str, Any]:
         "environment": ledger.environment,
         "observedGeneration": ledger.generation,
         "revision": serving.number if serving else None,
+        "held": held_number(ledger),
     }
     if ledger.deleting:
         left = [f"{each.kind} {each.identity}" for each in ledger.resources]
@@ -90,7 +92,8 @@ def _show(value: dict[str, Any], output: str) -> None:
             click.echo(f"because: {each}")
         return
     if value["revision"]:
-        click.echo(f"revision {value['revision']} serves at {value['endpoint']['url']}")
+        held = " (held by a rollback: `trimtab release` ends it)" if value["held"] else ""
+        click.echo(f"revision {value['revision']} serves at {value['endpoint']['url']}{held}")
     click.echo("")
     print_table(("STAGE", "IS", "DETAIL"), [(row["stage"], row["is"], _detail(row)) for row in value["stages"]])
     click.echo("")

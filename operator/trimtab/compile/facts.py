@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from trimtab.model.serving import Serving
+
 
 @dataclass(frozen=True, slots=True)
 class Digests:
@@ -39,6 +41,16 @@ class ServingModel:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """The release that a person rolled back to: it runs, whatever the document's own would be."""
+
+    key: str  # release key
+    image: str  # digest
+    artifact: str  # digest
+    serving: Serving  # as that revision declared it
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     uid: str
     environment_uid: str
@@ -47,4 +59,6 @@ class Facts:
     artifacts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])  # by training key
     serving_model: ServingModel | None = None
     proven: frozenset[str] = field(default_factory=frozenset[str])  # digests of artifacts that serve or have served
-    ordinal: int = 0  # retrainings asked for without an edit
+    ordinals: Mapping[str, int] = field(default_factory=dict[str, int])  # retrainings asked for, by the plain training key
+    attempts: Mapping[str, int] = field(default_factory=dict[str, int])  # of a release that was retried, by its key
+    held: Held | None = None

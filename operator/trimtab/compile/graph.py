@@ -17,6 +17,8 @@ from trimtab.targets.ecs import ecs_nodes
 def compile_graph(deployment: ModelDeployment, environment: Environment, facts: Facts) -> Graph:
     """List everything that must exist for this document, with generation keys.
 
+    facts.held: the release that a person rolled back to runs instead of the document's own; its model is made all the same.
+
     Below training, what a node is called depends on the model's digest; until that is known such a node is a placeholder
     (`known_after`). Raises ValueError for what only a bug of ours can produce: documents are checked before.
     """

@@ -18,22 +18,22 @@ def generation_keys(deployment: ModelDeployment, environment: Environment, facts
     spec, declared = deployment.spec, deployment.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     keys = {"dataset": facts.digests.dataset}
     training: Mapping[str, Any] = declared.get("training", {})
-    keys["training"] = generation_key(
-        "training",
-        {
-            "entryPoint": training.get("entryPoint"),
-            "framework": training.get("framework"),
-            "image": training.get("image"),
-            "distribution": training.get("distribution"),
-            "hyperparameters": _as_text(spec.training.hyperparameters) if spec.training else None,
-            "metrics": training.get("metrics"),
-            "trigger": training.get("trigger"),
-            "tuning": training.get("tuning"),
-            "ordinal": facts.ordinal or None,
-            "base": facts.pins["training"].digest,
-        },
-        {"dataset": facts.digests.dataset, "code": facts.digests.training},
-    )
+    fields = {
+        "entryPoint": training.get("entryPoint"),
+        "framework": training.get("framework"),
+        "image": training.get("image"),
+        "distribution": training.get("distribution"),
+        "hyperparameters": _as_text(spec.training.hyperparameters) if spec.training else None,
+        "metrics": training.get("metrics"),
+        "trigger": training.get("trigger"),
+        "tuning": training.get("tuning"),
+        "base": facts.pins["training"].digest,
+    }
+    parents = {"dataset": facts.digests.dataset, "code": facts.digests.training}
+    plain = generation_key("training", fields, parents)
+    # Asked for by a person, of this very generation: going back to an earlier document finds what was trained for it.
+    ordinal = facts.ordinals.get(plain)
+    keys["training"] = generation_key("training", fields | {"ordinal": ordinal}, parents) if ordinal else plain
     artifact = facts.artifacts.get(keys["training"])
     if artifact is None:
         return keys

@@ -1,6 +1,7 @@
 """image -> release -> gateway: what serves the accepted model."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from trimtab.compile.context import Context
 from trimtab.compile.evaluation import GATE
@@ -9,6 +10,7 @@ from trimtab.compile.policies import execution_policy, task_policy
 from trimtab.compile.training import MODEL
 from trimtab.core.kind import Ref
 from trimtab.graph.node import Node
+from trimtab.model.serving import Serving
 from trimtab.resources import ecr_image, ecr_repository, log_group
 from trimtab.targets.release import Release
 
@@ -29,13 +31,13 @@ def image_nodes(context: Context) -> tuple[Node, ...]:
         tag=key[:32],
         base=f"{serving.text.partition('@')[0].rpartition(':')[0]}@{serving.digest}",
         requirements="serving",
-        code="serving",
+        code_uri=context.uri("serving", context.facts.digests.serving),
         launcher_uri=context.uri("launchers", launcher.digest),
         model_uri=Ref(MODEL, "uri"),
         artifact_digest=Ref(MODEL, "digest"),
         packaging=context.spec.image.packaging,
     )
-    return repository, Node(IMAGE, "image", desired, after=(GATE, "s3.Content/launcher"), key=key)
+    return repository, Node(IMAGE, "image", desired, after=(GATE, "s3.Content/launcher", "s3.Content/serving"), key=key)
 
 
 def log_node(context: Context) -> Node:
@@ -59,16 +61,35 @@ def role_nodes(context: Context) -> tuple[tuple[Node, ...], str | Ref, str | Ref
     return (execution, task), Ref(execution.id, "arn"), Ref(task.id, "arn")
 
 
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """What runs: the document's own, or that of the release a person rolled back to."""
+
+    key: str | None
+    image: str | Ref  # digest
+    artifact: str  # digest
+    serving: Serving
+    after: tuple[str, ...]  # what must be so before it may run
+
+
+def _template(context: Context) -> _Template:
+    held = context.facts.held
+    if held:  # it has served before: no gate and no build stands before it
+        return _Template(held.key, held.image, held.artifact, held.serving, (REPOSITORY, LOGS))
+    artifact = context.facts.artifacts.get(context.keys["training"], {}).get("digest", "")
+    after = (GATE, IMAGE, LOGS)
+    return _Template(context.keys.get("release"), Ref(IMAGE, "digest"), artifact, context.spec.serving, after)
+
+
 def release_of(context: Context, execution: str | Ref, task: str | Ref) -> Release:
     """The container template that runs, and where."""
     serving, network = context.spec.serving, context.environment.spec.network
-    key = context.keys.get("release")
-    names = context.names
-    artifact = context.facts.artifacts.get(context.keys["training"], {}).get("digest", "")
+    template, names = _template(context), context.names
+    key = template.key
     return Release(
         key=key,
         known_after=None if key else MODEL,
-        after=(GATE, IMAGE, LOGS),
+        after=template.after,
         names={
             "family": names.keyed(key, 255) if key else "",
             "service": names.plain(255),
@@ -78,12 +99,12 @@ def release_of(context: Context, execution: str | Ref, task: str | Ref) -> Relea
             "host": f"{names.plain(63)}.trimtab.internal",
         },
         repository_uri=Ref(REPOSITORY, "uri"),
-        image_digest=Ref(IMAGE, "digest"),
+        image_digest=template.image,
         execution_role=execution,
         task_role=task,
-        cpu_millicores=serving.resources.cpu_millicores,
-        memory_mib=serving.resources.memory_mib,
-        environment=_environment(context, key or "", artifact),
+        cpu_millicores=template.serving.resources.cpu_millicores,
+        memory_mib=template.serving.resources.memory_mib,
+        environment=_environment(template),
         log_group=f"/trimtab/{names.path}",
         region=context.region,
         account=context.account,
@@ -96,14 +117,15 @@ def release_of(context: Context, execution: str | Ref, task: str | Ref) -> Relea
         max_replicas=serving.replicas.most,
         tags=context.tags(),
         release_tags=context.tags(key or ""),
+        attempt=1 + context.facts.attempts.get(key or "", 0),
         shared_tags=context.shared_tags(),
     )
 
 
-def _environment(context: Context, key: str, artifact: str) -> Mapping[str, str]:
+def _environment(template: _Template) -> Mapping[str, str]:
     """The user's variables, and ours: what the server must prove of itself."""
-    ours = {"TRIMTAB_RELEASE": key[:12], "TRIMTAB_ARTIFACT_DIGEST": artifact}
-    return {**context.spec.serving.env, **ours}
+    ours = {"TRIMTAB_RELEASE": (template.key or "")[:12], "TRIMTAB_ARTIFACT_DIGEST": template.artifact}
+    return {**template.serving.env, **ours}
 
 
 __all__ = ["IMAGE", "LOGS", "REPOSITORY", "image_nodes", "log_node", "release_of", "role_nodes", "roles_text"]

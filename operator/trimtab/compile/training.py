@@ -1,27 +1,31 @@
 """dataset and code -> training job -> unpacked model."""
 
+from collections.abc import Mapping
+
 from trimtab.compile.context import Context
 from trimtab.compile.keys import hyperparameter_text
 from trimtab.compile.policies import training_policy
 from trimtab.core.canonical import digest_of
 from trimtab.core.kind import KEY, Ref
-from trimtab.graph.node import Node
+from trimtab.graph.node import Node, Stage
 from trimtab.resources import artifact, iam_role, s3_content, training_job
 
 JOB = "sagemaker.TrainingJob/training"
 MODEL = "trimtab.Artifact/model"
 _LAUNCHER = "/opt/ml/input/data/trimtab/launcher.pyz"
+_CONTENT_STAGES: Mapping[str, Stage] = {"dataset": "dataset", "serving": "image"}
 _JOB_NAME_LIMIT = 58  # 63, less "-a999" for the attempt
 
 
 def content_nodes(context: Context) -> tuple[Node, ...]:
-    """What training reads, each under a prefix named by its digest."""
+    """What training and the image are made of, each under a prefix named by its digest."""
     digests = context.facts.digests
     launcher = context.facts.pins["launcher"].digest
     return (
         _content(context, "dataset", "datasets", digests.dataset, "dataset"),
         _content(context, "code", "code", digests.training, "training"),
         _content(context, "launcher", "launchers", launcher, "launcher"),
+        _content(context, "serving", "serving", digests.serving, "serving"),
     )
 
 
@@ -75,7 +79,7 @@ def _content(context: Context, role: str, folder: str, digest: str, source: str)
         digest=digest,
         source=source,
     )
-    return Node(f"s3.Content/{role}", "dataset" if role == "dataset" else "training", desired, key=digest)
+    return Node(f"s3.Content/{role}", _CONTENT_STAGES.get(role, "training"), desired, key=digest)
 
 
 def _channels(context: Context, *, launcher: bool) -> tuple[training_job.Channel, ...]:

@@ -40,6 +40,7 @@ class Revision:
     outcome: str  # "Serving", "Superseded", "GateFailed", "TrainingFailed", ...
     because: str
     at: str  # RFC 3339
+    document: Mapping[str, Any] = field(default_factory=dict[str, Any])  # the spec as declared then, defaults left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,10 @@ class Ledger:
     verdicts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     resources: tuple[Resource, ...] = ()
     revisions: tuple[Revision, ...] = ()
-    holds: tuple[str, ...] = ()
-    quarantine: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()  # 12 digits of the release key that a person rolled back to; one at most
+    quarantine: tuple[str, ...] = ()  # 12 digits of each release key that the platform gave up, oldest first
+    ordinals: Mapping[str, int] = field(default_factory=dict[str, int])  # retrainings asked for, by plain training key
+    attempts: Mapping[str, int] = field(default_factory=dict[str, int])  # retries asked for, by release key
     deleting: bool = False
     conditions: Mapping[str, Since] = field(default_factory=dict[str, Since])  # by type
     troubles: tuple[Trouble, ...] = ()  # of the last pass

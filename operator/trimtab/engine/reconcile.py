@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from trimtab.compile.facts import Facts
 from trimtab.compile.graph import compile_graph, image_texts
+from trimtab.compile.keys import generation_keys
 from trimtab.core.canonical import digest_of
 from trimtab.core.errors import Superseded, UserError
 from trimtab.core.kind import UID, AnyKind, Unknown
@@ -19,7 +20,17 @@ from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Lease, Ledger, Ledgers, Resource, Shared
 from trimtab.engine.observe import UNRESOLVED, Observer
 from trimtab.engine.pins import with_pins
-from trimtab.engine.remember import GATE, artifact_record, facts_from, finished, with_troubles
+from trimtab.engine.remember import (
+    GATE,
+    RELEASE,
+    SERVICE,
+    artifact_record,
+    facts_from,
+    finished,
+    given_up,
+    quarantined,
+    with_troubles,
+)
 from trimtab.engine.transfers import Transfers
 from trimtab.engine.wanted import Wanted
 from trimtab.graph.node import Graph, Node
@@ -28,6 +39,7 @@ from trimtab.plan.forecast import Forecast, forecast
 from trimtab.plan.plan import Action, History, Plan, plan, teardown
 from trimtab.plan.snapshot import Found, Snapshot
 from trimtab.plan.status import Trouble, stuck_on
+from trimtab.resources.ecs_last_words import last_words
 
 LEASE = timedelta(seconds=60)
 _RIGHTS_SETTLE = timedelta(minutes=2)  # IAM is eventually consistent: a denial before that proves nothing
@@ -95,6 +107,11 @@ class Reconciler:
         book = self._open(wanted.namespace, wanted.name)
         return self._view(wanted, book)
 
+    def plain_training_key(self, wanted: Wanted) -> str:
+        """The training key of a document, retrainings asked for left out: what those are counted under."""
+        facts = replace(self.look(wanted).facts, ordinals={})
+        return generation_keys(wanted.deployment, self.environment, facts)["training"]
+
     def foresee(self, view: View) -> Forecast:
         return forecast(view.graph, view.snapshot, view.history, self.kinds)
 
@@ -136,7 +153,7 @@ class Reconciler:
             if record is None or book.ledger.artifacts.get(graph.keys["training"]) == record:
                 break
             book.ledger = replace(book.ledger, artifacts={**book.ledger.artifacts, graph.keys["training"]: record})
-        history = History(book.ledger.uid, book.shared.uid)
+        history = History(book.ledger.uid, book.shared.uid, quarantined(book.ledger))
         decided = plan(graph, snapshot, history, self.kinds)
         unproven = [node for node in graph if self._needs_tags(node, decided, book)]
         if unproven:
@@ -198,9 +215,24 @@ class Reconciler:
         outcome = Outcome(view, view.plan, book.ledger, troubles, wrote=wrote or bool(view.plan.writes))
         done = outcome.is_converged or outcome.is_stuck
         now = self.clock.now()
-        book.ledger = finished(book.ledger, view.graph, view.snapshot, view.plan, wanted, troubles, done=done, now=now)
+        words = self._last_words(view) if given_up(view.plan) else ""
+        book.ledger = finished(
+            book.ledger, view.graph, view.snapshot, view.plan, wanted, troubles, done=done, now=now, last_words=words
+        )
         wrote = book.save(self.ledgers) or outcome.wrote
         return replace(outcome, ledger=book.ledger, wrote=wrote)
+
+    def _last_words(self, view: View) -> str:
+        service, release = view.graph.nodes[SERVICE].desired, view.graph.nodes[RELEASE].desired
+        steps = last_words(service.cluster, release.family, release.log_group, release.log_prefix, release.container)
+        return self.driver.run(steps)
+
+    def amend(self, namespace: str, name: str, change: Callable[[Ledger], Ledger]) -> Ledger:
+        """Change what is remembered of a deployment, for later passes to act on. Raises what the change does, Conflict."""
+        book = self._open(namespace, name)
+        book.ledger = change(book.ledger)
+        book.save(self.ledgers)
+        return book.ledger
 
     def remove(self, namespace: str, name: str) -> Outcome | None:
         """One pass of a deletion: condemned first, deleted wave by wave; None when nothing is left of it."""
@@ -266,6 +298,7 @@ def _declared(ledger: Ledger, wanted: Wanted) -> Ledger:
     return replace(
         ledger,
         generation=ledger.generation + 1,
+        holds=(),  # a document that says something new ends a rollback
         spec_digest=wanted.spec_digest,
         document=wanted.declared,
         contents={**asdict(wanted.digests), "channels": dict(wanted.digests.channels)},

@@ -6,16 +6,19 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from trimtab.compile.facts import Facts, Pin, ServingModel
+from trimtab.compile.facts import Facts, Held, Pin, ServingModel
 from trimtab.engine.ledger import Ledger, Revision, Shared, Since
 from trimtab.engine.wanted import Wanted
 from trimtab.graph.node import Graph
+from trimtab.model.serving import Serving
 from trimtab.plan.plan import Plan
 from trimtab.plan.snapshot import Found, Snapshot
 from trimtab.plan.status import Condition, Trouble, conditions
 
 ARTIFACT, TRAINING, GATE = "trimtab.Artifact/model", "sagemaker.TrainingJob/training", "trimtab.Gate/gate"
-_SERVED = ("Serving", "Superseded")
+SERVICE, RELEASE = "ecs.Service/service", "ecs.TaskDefinition/release"
+SERVED = ("Serving", "Superseded")
+_GIVEN_UP = ("RolledBack", "RolloutFailed")
 
 
 def facts_from(ledger: Ledger, shared: Shared, wanted: Wanted) -> Facts:
@@ -28,8 +31,25 @@ def facts_from(ledger: Ledger, shared: Shared, wanted: Wanted) -> Facts:
         pins={name: Pin(pin["text"], pin["digest"]) for name, pin in ledger.pins.items()},
         artifacts=ledger.artifacts,
         serving_model=ServingModel(serving.pins["artifact"], serving.pins["test"], serving.metrics) if serving else None,
-        proven=frozenset(each.pins["artifact"] for each in ledger.revisions if each.outcome in _SERVED),
+        proven=frozenset(each.pins["artifact"] for each in ledger.revisions if each.outcome in SERVED),
+        ordinals=ledger.ordinals,
+        attempts=ledger.attempts,
+        held=_held(ledger) if wanted.spec_digest == ledger.spec_digest else None,  # a new document ends a rollback
     )
+
+
+def _held(ledger: Ledger) -> Held | None:
+    revision = held_revision(ledger)
+    if revision is None:
+        return None
+    serving = Serving.model_validate(revision.document.get("serving", {}))
+    return Held(revision.release, revision.pins["image"], revision.pins["artifact"], serving)
+
+
+def held_revision(ledger: Ledger) -> Revision | None:
+    """The revision that a person rolled back to, while that holds."""
+    keys = ledger.holds
+    return next((each for each in reversed(ledger.revisions) if each.release and each.release[:12] in keys), None)
 
 
 def serving_revision(ledger: Ledger) -> Revision | None:
@@ -48,7 +68,20 @@ def artifact_record(graph: Graph, snapshot: Snapshot) -> dict[str, Any] | None:
 def conditions_of(ledger: Ledger, graph: Graph, plan: Plan, snapshot: Snapshot) -> tuple[Condition, ...]:
     """Every condition as of this snapshot; times and the troubles of the last pass come from the ledger."""
     since = {type_: (each.status, each.at) for type_, each in ledger.conditions.items()}
-    return conditions(graph, plan, snapshot, ledger.generation, since, ledger.troubles)
+    held = held_revision(ledger)
+    return conditions(graph, plan, snapshot, ledger.generation, since, ledger.troubles, held=held.number if held else None)
+
+
+def quarantined(ledger: Ledger) -> Mapping[str, tuple[str, str]]:
+    """(reason, because) of each release in quarantine, by 12 digits of its key."""
+    known = {each.release[:12]: (each.outcome, each.because) for each in ledger.revisions if each.outcome in _GIVEN_UP}
+    return {key: known.get(key, ("RolledBack", "the platform gave it up")) for key in ledger.quarantine}
+
+
+def given_up(plan: Plan) -> str:
+    """Why the platform gave the release up, in its own words; "" when it did not, or when that is known already."""
+    standing = plan.standings.get(SERVICE)
+    return standing.because if standing and standing.is_ == "broken" and standing.reason in _GIVEN_UP else ""
 
 
 def finished(
@@ -61,14 +94,21 @@ def finished(
     *,
     done: bool,
     now: datetime,
+    last_words: str = "",
 ) -> Ledger:
     """The ledger after a pass: what became of this generation's revision; the lease ends with the work.
 
-    done: converged, or stuck until a person acts.
+    done: converged, or stuck until a person acts. last_words: of the tasks of a release that was given up.
     """
     outcome = _outcome(plan)
-    if outcome:
-        ledger = _revised(ledger, _pins(graph, snapshot, wanted), graph, snapshot, *outcome, now=now)
+    if ledger.holds:
+        ledger = _restored(ledger) if _runs(plan) else ledger
+    elif outcome:
+        said = f"{outcome[1]}: {last_words}" if last_words else outcome[1]
+        ledger = _revised(ledger, _pins(graph, snapshot, wanted), graph, snapshot, outcome[0], said, wanted, now=now)
+    if given_up(plan) and not ledger.holds:
+        key = graph.keys["release"][:12]
+        ledger = replace(ledger, quarantine=(*(each for each in ledger.quarantine if each != key), key))
     ledger = with_troubles(ledger, troubles)
     shown = conditions_of(ledger, graph, plan, snapshot)
     ledger = replace(ledger, conditions={each.type: Since(each.status, each.since) for each in shown})
@@ -89,6 +129,8 @@ def _outcome(plan: Plan) -> tuple[str, str] | None:
     """(outcome, because) of the declared generation, or None while it is under way."""
     if plan.is_converged:
         return "Serving", "converged"
+    if because := given_up(plan):
+        return plan.standings[SERVICE].reason, because
     for node, outcome in ((TRAINING, "TrainingFailed"), (GATE, "GateFailed")):
         standing = plan.standings.get(node)
         if standing and standing.is_ == "broken":
@@ -96,10 +138,38 @@ def _outcome(plan: Plan) -> tuple[str, str] | None:
     return None
 
 
+def _runs(plan: Plan) -> bool:
+    return all(plan.standings[node].is_ok for node in (SERVICE, RELEASE))
+
+
+def _restored(ledger: Ledger) -> Ledger:
+    """With the held revision as the one that serves."""
+    held = held_revision(ledger)
+    if held is None or held.outcome == "Serving":
+        return ledger
+    revisions = tuple(
+        replace(each, outcome="Serving")
+        if each is held
+        else replace(each, outcome="Superseded")
+        if each.outcome == "Serving"
+        else each
+        for each in ledger.revisions
+    )
+    return replace(ledger, revisions=revisions)
+
+
 def _revised(
-    ledger: Ledger, pins: Mapping[str, str], graph: Graph, snapshot: Snapshot, outcome: str, because: str, *, now: datetime
+    ledger: Ledger,
+    pins: Mapping[str, str],
+    graph: Graph,
+    snapshot: Snapshot,
+    outcome: str,
+    because: str,
+    wanted: Wanted,
+    *,
+    now: datetime,
 ) -> Ledger:
-    last = ledger.revisions[-1] if ledger.revisions else None
+    last = serving_revision(ledger) if outcome == "Serving" else ledger.revisions[-1] if ledger.revisions else None
     if last and last.outcome == outcome and last.pins == pins:
         return ledger
     kept = ledger.revisions
@@ -108,7 +178,7 @@ def _revised(
     number = 1 + max((each.number for each in kept), default=0)
     at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
     release = graph.keys.get("release", "")
-    revision = Revision(number, ledger.generation, release, pins, _metrics(snapshot), outcome, because, at)
+    revision = Revision(number, ledger.generation, release, pins, _metrics(snapshot), outcome, because, at, wanted.declared)
     return replace(ledger, revisions=(*kept, revision))
 
 

@@ -142,7 +142,7 @@ def _answer(cloud: Cloud, environ: dict[str, Any], start: Callable[..., Any]) ->
     body = source.read(length) if length else source.read() if "transfer-encoding" in headers else b""
     response = cloud.handle(Request(environ["REQUEST_METHOD"], environ["REQUEST_URI"], headers, body))
     start(f"{response.status} {responses.get(response.status, 'Status')}", list(response.headers))
-    return [response.body]
+    return [b"" if environ["REQUEST_METHOD"] == "HEAD" else response.body]  # RFC 9110, 9.3.2
 
 
 if __name__ == "__main__":

@@ -144,6 +144,7 @@ CODES: Mapping[str, Code] = {
     "TT3006": Code("A deployment is not known", "The environment has none of that name.", "`trimtab status` lists them."),
     "TT3007": Code("There is no endpoint or key yet", "It is made with the first release.", "Wait until it is ready."),
     "TT3008": Code("A request is too large", "API Gateway takes 10 MB.", "Send fewer records at once."),
+    "TT3009": Code("There is nothing to do", "It is so already, or there is none.", "See `trimtab history`."),
     "TT4001": Code("Files are not at hand", "They must be sent, and their folder is not here.", "Apply from that folder."),
     "TT4002": Code("uv is not here", "Wheels are installed into an image with uv.", "Install uv."),
     "TT4003": Code("A package cannot be installed", "See what uv says.", "Correct the requirements."),

@@ -5,7 +5,7 @@ absence, so it leads to no create, no delete and no green.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from trimtab.core.canonical import digest_of
@@ -93,6 +93,8 @@ class History:
 
     uid: str
     environment_uid: str
+    # (reason, because) of each release that the platform gave up, by 12 digits of its key
+    quarantine: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
 
     def owner_of(self, node: Node) -> str:
         return self.environment_uid if node.shared else self.uid
@@ -172,6 +174,10 @@ class _Case:
 def _decide(case: _Case, seen: Seen, history: History) -> Decision:
     if case.node.known_after:
         return _waiting(case.node.known_after), None
+    key = (case.node.key or "")[:12]
+    if key in history.quarantine:
+        reason, because = history.quarantine[key]
+        return Standing("broken", f"release {key} is in quarantine: {because}", reason), None
     if isinstance(seen, Unknown):
         return _unread(seen), None
     if isinstance(seen, Absent):

@@ -80,11 +80,12 @@ def conditions(
     generation: int,
     since: Mapping[str, tuple[str, str]],
     troubles: Sequence[Trouble],
+    held: int | None = None,
 ) -> tuple[Condition, ...]:
     """Every condition of a deployment after a pass.
 
     since: of the last pass, by type: (status, RFC 3339); a status that is still the same keeps its time.
-    troubles: of the last pass that acted.
+    troubles: of the last pass that acted. held: number of the revision that a person rolled back to.
     """
     at = snapshot.at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
@@ -94,12 +95,12 @@ def conditions(
 
     troubles = [each for each in troubles if not plan.standings.get(each.node, _OK).is_ok]  # the rest are over
     stuck = stuck_on(plan, troubles)
-    ready = plan.is_converged
+    settled = plan.is_converged
     stages = [condition(type_, *_stage(graph, plan, members)) for type_, members in STAGE_CONDITIONS.items()]
     return (
-        condition("Ready", *_ready(plan, ready, stuck)),
+        condition("Ready", *_ready(plan, stuck, held)),
         condition("Serving", *_serving(snapshot)),
-        condition("Reconciling", "False" if ready or stuck else "True", *_moving(plan, ready, troubles)),
+        condition("Reconciling", "False" if settled or stuck else "True", *_moving(plan, troubles)),
         condition("Stalled", "True" if stuck else "False", stuck[0] if stuck else "Progressing", stuck[1] if stuck else ""),
         *stages,
     )
@@ -119,19 +120,21 @@ def stuck_on(plan: Plan, troubles: Sequence[Trouble]) -> tuple[str, str] | None:
     return None
 
 
-def _moving(plan: Plan, ready: bool, troubles: Sequence[Trouble]) -> tuple[str, str]:
-    if ready:
+def _moving(plan: Plan, troubles: Sequence[Trouble]) -> tuple[str, str]:
+    if plan.is_converged:
         return "Ready", ""
     if troubles:
         return "Retrying", f"{troubles[0].node}: {troubles[0].because}"
     return "Progressing", _doing(plan)
 
 
-def _ready(plan: Plan, ready: bool, stuck: tuple[str, str] | None) -> tuple[Truth, str, str]:
-    if ready:
-        return "True", "Ready", "everything is as declared"
+def _ready(plan: Plan, stuck: tuple[str, str] | None, held: int | None) -> tuple[Truth, str, str]:
     if stuck:
         return "False", stuck[0], stuck[1]
+    if held is not None:
+        return "False", "Held", f"revision {held} is held by a rollback; `trimtab release` ends it, or a changed document"
+    if plan.is_converged:
+        return "True", "Ready", "everything is as declared"
     if any(each.is_ == "unknown" for each in plan.standings.values()):
         return "Unknown", "Unreachable", _doing(plan)
     return "Unknown", "Progressing", _doing(plan)

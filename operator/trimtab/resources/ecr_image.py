@@ -46,7 +46,7 @@ class Desired:
     tag: str  # the image's generation key
     base: str  # "<registry>/<repository>@sha256:..." or with a tag
     requirements: str  # name of the lock of packages, or its text: as the worker "image" takes it
-    code: str  # name of the content set of serving files
+    code_uri: str  # "s3://bucket/prefix/" that holds the serving files
     launcher_uri: str  # "s3://bucket/prefix/" that holds launcher.pyz
     model_uri: str | Ref  # "s3://bucket/prefix/": Artifact.uri; "" when the model is fetched, not baked
     artifact_digest: str | Ref
@@ -138,7 +138,7 @@ class EcrImage:
             {
                 "base": desired.base,
                 "requirements": desired.requirements,
-                "code": desired.code,
+                "code_uri": desired.code_uri,
                 "launcher_uri": desired.launcher_uri,
                 "model_uri": known(desired.model_uri),
                 "artifact_digest": known(desired.artifact_digest),

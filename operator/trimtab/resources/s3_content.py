@@ -26,7 +26,7 @@ class Desired:
     bucket: str
     prefix: str  # "deployments/<uid>/datasets/<digest>", with or without a last slash
     digest: str  # "sha256:...": of the whole tree, by trimtab_container.digests
-    source: str  # name of the content set that the worker reads: "dataset", "training", "launcher"
+    source: str  # name of the content set that the worker reads: "dataset", "training", "serving", "launcher"
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ def _service(release: Release) -> Node:
         desired_count=release.min_replicas,
         max_count=release.max_replicas,
         port=PORT,
+        attempt=release.attempt,
     )
     # ECS refuses a target group that no listener routes to, and a cluster that is not there.
     return Node(SERVICE, "release", desired, after=(CLUSTER, RULE))

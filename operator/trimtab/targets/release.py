@@ -35,4 +35,5 @@ class Release:
     max_replicas: int
     tags: Mapping[str, str]  # of what lives through generations
     release_tags: Mapping[str, str]  # of what the release key names
+    attempt: int  # above 1: a person asked for the same release again
     shared_tags: Mapping[str, str]  # of what the environment shares

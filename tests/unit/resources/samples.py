@@ -238,7 +238,7 @@ SAMPLES["ecr.Image"] = Sample(
         "f" * 12,
         base="base@sha256:00",
         requirements="serving",
-        code="serving",
+        code_uri="s3://data/deployments/uid1/serving/d/",
         model_uri="s3://bucket/m/",
         launcher_uri="s3://bucket/l/",
         artifact_digest=DIGEST,

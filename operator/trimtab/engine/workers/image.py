@@ -45,20 +45,14 @@ class BuildImage:
         _push(registry, repository, image, arguments["tag"], report)
 
     def _parts(self, arguments: Mapping[str, Any], folder: Path, *, bare: bool, report: Report) -> Parts:
-        code = self._bench.contents.get(arguments["code"])
-        if code is None:
-            raise UserError(
-                "the serving code is not at hand here", code="TT4001", reason="SourceMissing",
-                fix="run `trimtab apply` with the document and its folder",
-            )  # fmt: skip
         aws = self._bench.aws
+        code = _fetch_tree(aws, arguments["code_uri"], folder / "code", report)
         model = (
             _fetch_tree(aws, arguments["model_uri"], folder / "model", report) if arguments["packaging"] == "baked" else {}
         )
         launcher = _fetch_tree(aws, arguments["launcher_uri"], folder / "launcher", report)
         packages = {} if bare else _packages(self._bench.lock, folder / "packages", report)
-        files = {entry.path: code.root / entry.path for entry in code.entries}
-        return Parts(files, model, launcher["launcher.pyz"], self._bench.lock, packages)
+        return Parts(code, model, launcher["launcher.pyz"], self._bench.lock, packages)
 
     def _token(self) -> str:
         reply = self._bench.aws.make(Call("ecr", "GetAuthorizationToken", {}, secret=True))

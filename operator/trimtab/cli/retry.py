@@ -1,0 +1,23 @@
+"""`trimtab retry`: ask once more for a release that the platform gave up."""
+
+from typing import Any
+
+import click
+
+from trimtab.cli.act import act, act_options
+
+
+@click.command(name="retry")
+@click.argument("name")
+@act_options
+def command(name: str, environment: str, timeout: str, no_wait: bool) -> int:
+    """Lift the quarantine of the latest release of the deployment NAME that was given up, and roll it out again.
+
+    Example: trimtab retry vision/digits
+    """
+    from trimtab.engine.amend import retried
+
+    def change(_: Any, ledger: Any) -> Any:
+        return retried(ledger)
+
+    return act(name, change, environment=environment, timeout=timeout, no_wait=no_wait)

@@ -1,0 +1,51 @@
+"""Why the tasks of a release died: what ECS says of the newest stopped one, and the last lines that it wrote.
+
+Read once, when a release is given up: ECS forgets stopped tasks within the hour.
+Source: Amazon ECS API, ListTasks and DescribeTasks; CloudWatch Logs API, GetLogEvents; the awslogs driver's stream names
+"<prefix>/<container>/<task id>".
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trimtab.core.kind import Call, Failure, Right, Steps
+from trimtab.resources.shared import allow, chunks
+
+LINES = 5
+_LONGEST = 240  # characters of a line: a status is read by people
+RIGHTS: tuple[Right, ...] = allow("*", "ecs:ListTasks", "ecs:DescribeTasks") + allow(
+    "arn:{partition}:logs:{region}:{account}:log-group:/trimtab/*", "logs:GetLogEvents"
+)
+
+
+def last_words(cluster: str, family: str, log_group: str, prefix: str, container: str) -> Steps[str]:
+    """One text: the stop reason, the exit code, the last lines; "" where nothing is known. Never raises Failure."""
+    try:
+        task = yield from _newest_stopped(cluster, family)
+    except Failure:
+        return ""
+    if task is None:
+        return ""
+    said = [str(task.get("stoppedReason", ""))]
+    said += [f"exit code {each['exitCode']}" for each in task.get("containers", ()) if each.get("exitCode")]
+    stream = f"{prefix}/{container}/{task['taskArn'].rpartition('/')[2]}"
+    lines = yield from _lines(log_group, stream)
+    return "; ".join(each for each in said if each) + (f"; it wrote last: {' | '.join(lines)}" if lines else "")
+
+
+def _newest_stopped(cluster: str, family: str) -> Steps[Mapping[str, Any] | None]:
+    listed = yield Call("ecs", "ListTasks", {"cluster": cluster, "family": family, "desiredStatus": "STOPPED"})
+    tasks: list[Mapping[str, Any]] = []
+    for arns in chunks(tuple(listed["taskArns"]), 100):
+        described = yield Call("ecs", "DescribeTasks", {"cluster": cluster, "tasks": list(arns)})
+        tasks += described["tasks"]
+    return max(tasks, key=lambda each: str(each.get("createdAt", "")), default=None)
+
+
+def _lines(log_group: str, stream: str) -> Steps[Sequence[str]]:
+    arguments = {"logGroupName": log_group, "logStreamName": stream, "limit": LINES, "startFromHead": False}
+    try:
+        reply = yield Call("logs", "GetLogEvents", arguments, pages="one")
+    except Failure:
+        return ()
+    return tuple(str(each["message"]).strip()[:_LONGEST] for each in reply["events"])
