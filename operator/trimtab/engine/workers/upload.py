@@ -1,17 +1,21 @@
 """Upload a tree to its content-addressed prefix, the manifest last.
 
 Each object is sent with the SHA-256 that it was hashed to, so that S3 itself refuses bytes that changed in between. What an
-interrupted upload left is used: whole objects by their size, parts of a multipart upload by number and size.
-Source: Amazon S3 API, PutObject and UploadPart with ChecksumSHA256, ListParts.
+interrupted upload left is used: whole objects by their size, parts of a multipart upload by number and content. What an
+earlier tree of the deployment holds is copied by S3, and its SHA-256 compared; where that is another, or the object is gone,
+the file is sent.
+Source: Amazon S3 API, PutObject and UploadPart with ChecksumSHA256, ListParts, UploadPartCopy, CopyObject (at most 5 GB;
+with a ChecksumAlgorithm it answers that of the whole object, however that came there).
 """
 
 import base64
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from trimtab.clients.aws import Aws
 from trimtab.core.errors import UserError
@@ -19,12 +23,17 @@ from trimtab.core.kind import Call, Failure, Progress
 from trimtab.engine.contents import Content
 from trimtab.engine.transfers import Report
 from trimtab.engine.workers import Bench
+from trimtab.engine.workers.reuse import Source, reusable
 from trimtab_container.digests import Entry
 
 PART = 16 << 20  # bytes; at most 10,000 parts: files up to 156 GiB
 _WHOLE = 32 << 20  # a smaller file goes in one request
+_COPY_WHOLE = 5_000_000_000  # a larger object is copied in parts
 _STREAMS = 8
 _TRIES = 4
+_PASSING = ("transient", "throttled")
+
+Find: TypeAlias = Callable[[Sequence[Entry]], dict[str, Source]]  # what can be copied, by path, of what is missing
 
 
 class Upload:
@@ -42,11 +51,12 @@ class Upload:
             )  # fmt: skip
         if content.digest != arguments["digest"]:
             raise _changed(arguments["source"])
-        send_tree(self._bench.aws, arguments["bucket"], arguments["prefix"], content, report)
+        bucket, prefix = arguments["bucket"], arguments["prefix"]
+        send_tree(self._bench.aws, bucket, prefix, content, report, partial(reusable, self._bench.aws, bucket, prefix))
         manifest = {"digest": content.digest, "files": [[each.path, each.size, each.sha256] for each in content.entries]}
         body = json.dumps(manifest, separators=(",", ":")).encode()
         put = {
-            "Bucket": arguments["bucket"],
+            "Bucket": bucket,
             "Key": arguments["manifest_key"],
             "Body": body,
             "ContentType": "application/json",
@@ -54,9 +64,12 @@ class Upload:
         self._bench.aws.make(Call("s3", "PutObject", put, repeat="safe"))
 
 
-def send_tree(aws: Aws, bucket: str, prefix: str, content: Content, report: Report) -> None:
-    """Send what is not there yet. Raises Failure, and UserError (DatasetChanged) when a file is not what was hashed."""
-    _Sender(aws, bucket, prefix, content, report).send_all()
+def send_tree(aws: Aws, bucket: str, prefix: str, content: Content, report: Report, find: Find | None = None) -> None:
+    """Send what is not there yet, save for what `find` says can be copied.
+
+    Raises Failure, and UserError (DatasetChanged) when a file is not what was hashed.
+    """
+    _Sender(aws, bucket, prefix, content, report).send_all(find)
 
 
 class _Sender:
@@ -65,13 +78,15 @@ class _Sender:
     def __init__(self, aws: Aws, bucket: str, prefix: str, content: Content, report: Report) -> None:
         self._aws, self._bucket, self._prefix, self._content, self._report = aws, bucket, prefix, content, report
         self._sent = 0
+        self._sources: dict[str, Source] = {}
         self._lock = threading.Lock()
 
-    def send_all(self) -> None:
+    def send_all(self, find: Find | None) -> None:
         there = self._there()
         started = self._started()
         missing = [each for each in self._content.entries if there.get(each.path) != each.size]
         self._count(self._content.size_bytes - sum(each.size for each in missing))
+        self._sources = find(missing) if find else {}
         with ThreadPoolExecutor(_STREAMS, thread_name_prefix="upload") as pool:
             for waiting in [pool.submit(self._send, each, started.get(each.path)) for each in missing]:
                 waiting.result()
@@ -85,12 +100,13 @@ class _Sender:
         return {item["Key"].removeprefix(self._prefix): item["UploadId"] for item in listed.get("Uploads", [])}
 
     def _send(self, entry: Entry, upload: str | None) -> None:
-        if entry.size <= _WHOLE:
+        if upload is None and entry.size <= _COPY_WHOLE and self._is_copied(entry):
+            self._count(entry.size)
+        elif entry.size <= _WHOLE:
             data = (self._content.root / entry.path).read_bytes()
             if hashlib.sha256(data).hexdigest() != entry.sha256:
                 raise _changed(entry.path)
-            checksum = base64.b64encode(bytes.fromhex(entry.sha256)).decode()
-            self._put("PutObject", {"Key": self._prefix + entry.path, "Body": data, "ChecksumSHA256": checksum})
+            self._put("PutObject", {"Key": self._prefix + entry.path, "Body": data, "ChecksumSHA256": _base64(entry.sha256)})
             self._count(entry.size)
         else:
             self._send_parts(entry, upload)
@@ -109,7 +125,7 @@ class _Sender:
                 number += 1
                 whole.update(data)
                 checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
-                tag = self._part(key, upload, number, data, checksum, done.get(number))
+                tag = self._part(entry, upload, number, data, checksum, done.get(number))
                 parts.append({"PartNumber": number, "ETag": tag, "ChecksumSHA256": checksum})
                 self._count(len(data))
         if whole.hexdigest() != entry.sha256:
@@ -117,11 +133,38 @@ class _Sender:
             raise _changed(entry.path)
         self._put("CompleteMultipartUpload", {"Key": key, "UploadId": upload, "MultipartUpload": {"Parts": parts}})
 
-    def _part(self, key: str, upload: str, number: int, data: bytes, checksum: str, done: Mapping[str, Any] | None) -> str:
-        if done and done.get("ChecksumSHA256", checksum) == checksum and done["ETag"].strip('"') == _md5(data):
+    def _part(
+        self, entry: Entry, upload: str, number: int, data: bytes, checksum: str, done: Mapping[str, Any] | None
+    ) -> str:
+        """Have one part there; answers its ETag."""
+        if done and _holds(done, data, checksum):
             return done["ETag"]
-        part = {"Key": key, "UploadId": upload, "PartNumber": number, "Body": data, "ChecksumSHA256": checksum}
-        return self._put("UploadPart", part)["ETag"]
+        part = {"Key": self._prefix + entry.path, "UploadId": upload, "PartNumber": number}
+        start = (number - 1) * PART
+        copied = self._copy("UploadPartCopy", entry, {**part, "CopySourceRange": f"bytes={start}-{start + len(data) - 1}"})
+        if copied and _holds(copied, data, checksum):
+            return copied["ETag"]
+        return self._put("UploadPart", {**part, "Body": data, "ChecksumSHA256": checksum})["ETag"]
+
+    def _is_copied(self, entry: Entry) -> bool:
+        """Have S3 copy it from an earlier tree; false where it must be sent."""
+        copied = self._copy("CopyObject", entry, {"Key": self._prefix + entry.path, "ChecksumAlgorithm": "SHA256"})
+        return copied.get("ChecksumSHA256") == _base64(entry.sha256)
+
+    def _copy(self, operation: str, entry: Entry, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What S3 answers of a copy; empty where there is none. A source that is gone or was written to is asked once."""
+        source = self._sources.get(entry.path)
+        if source is None:
+            return {}
+        origin = {"CopySource": {"Bucket": self._bucket, "Key": source.key}, "CopySourceIfMatch": source.etag}
+        try:
+            reply = self._put(operation, {**arguments, **origin})
+        except Failure as failure:
+            if failure.meaning in _PASSING:
+                raise
+            del self._sources[entry.path]
+            return {}
+        return reply.get("CopyObjectResult") or reply.get("CopyPartResult") or {}
 
     def _put(self, operation: str, arguments: Mapping[str, Any], *, once: bool = False) -> Mapping[str, Any]:
         """Write; safe repeats are tried again after a passing fault."""
@@ -130,7 +173,7 @@ class _Sender:
             try:
                 return self._aws.make(call)
             except Failure as failure:
-                if once or not left or failure.meaning not in ("transient", "throttled"):
+                if once or not left or failure.meaning not in _PASSING:
                     raise
         raise AssertionError("unreachable")
 
@@ -140,8 +183,15 @@ class _Sender:
             self._report(Progress(self._sent, self._content.size_bytes, "bytes", "uploading"))
 
 
-def _md5(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+def _base64(digest: str) -> str:
+    """A digest in hexadecimal as S3 spells checksums."""
+    return base64.b64encode(bytes.fromhex(digest)).decode()
+
+
+def _holds(part: Mapping[str, Any], data: bytes, checksum: str) -> bool:
+    """Whether a part that S3 has is these bytes: by its checksum, or where none is told by its ETag, an MD5 then."""
+    told = part.get("ChecksumSHA256")
+    return told == checksum if told else part["ETag"].strip('"') == hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _changed(what: str) -> UserError:
