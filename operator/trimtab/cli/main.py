@@ -21,6 +21,8 @@ COMMANDS = {
     "validate": "Check documents, without any network.",
     "explain": "Say what a field of the API, or an error code, means.",
     "plan": "Show what apply would do, and why.",
+    "diff": "Compare a document with what is live.",
+    "drift": "Show what was changed outside.",
     "apply": "Make a document true.",
     "status": "Show where a deployment stands.",
     "wait": "Wait until a deployment is ready.",

@@ -53,10 +53,11 @@ def _row(action: Action, wave: int, changes: Changes, made: Set[str]) -> dict[st
         "name": action.identity or name_of(action.desired),
         "wave": wave,
         "because": _because(action, cause, after),
+        "drift": action.is_drift,
         "knownAfter": after,
         "causedBy": cause.above or None,
         "inputs": [_input(each) for each in cause.inputs],
-        "differences": [row for each in action.differences for row in _difference(each)],
+        "differences": [row for each in action.differences for row in shown_difference(each)],
     }
 
 
@@ -73,7 +74,7 @@ def _does(action: Action, made: Set[str]) -> str:
 def _because(action: Action, cause: Cause, after: str | None) -> str:
     if cause.inputs or cause.above:
         return " and ".join(["its inputs changed"] * bool(cause.inputs) + [f"{cause.above} changes"] * bool(cause.above))
-    if action.verb == "update" and not after:
+    if action.verb == "update" and not after and not action.is_drift:
         return "it is not as declared: changed outside, or the environment was edited"
     return "" if after or action.because == "it does not exist" else action.because
 
@@ -90,7 +91,8 @@ def _input(each: Input) -> dict[str, Any]:
     return {"path": each.path, "from": each.before, "to": each.after}
 
 
-def _difference(each: Difference) -> Iterator[dict[str, Any]]:
+def shown_difference(each: Difference) -> Iterator[dict[str, Any]]:
+    """Rows {path, have, want} of JSON values, one for each field below that differs."""
     if isinstance(each.have, Ref) or isinstance(each.want, Ref):
         yield {"path": each.path, "have": _plain(each.have), "want": _plain(each.want)}
         return

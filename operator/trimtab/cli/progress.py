@@ -11,6 +11,7 @@ from trimtab.engine.converge import End
 from trimtab.engine.reconcile import Outcome
 from trimtab.engine.remember import serving_revision
 from trimtab.engine.wanted import Wanted
+from trimtab.plan.drift import told
 from trimtab.plan.status import stage_rows
 
 
@@ -44,6 +45,7 @@ class Progress:
     def tell(self, outcome: Outcome) -> None:
         """Show where every stage stands after a pass. Raises KeyboardInterrupt when one was lost."""
         interrupts.check()
+        self._repairs(outcome)
         if self._live:
             self._draw(outcome)
         elif outcome.held_by:
@@ -53,6 +55,16 @@ class Progress:
             lines |= {f"trouble/{each.node}": f"! {each.node}: {each.because}" for each in outcome.troubles}
             for name, line in lines.items():
                 self._say(name, line)
+
+    def _repairs(self, outcome: Outcome) -> None:
+        """What was changed outside and is put right now, each once: it stays above the screen."""
+        for action in outcome.plan.writes if outcome.wrote else ():
+            if action.is_drift:
+                line = f"repaired {action.node}: {told(action.differences) or 'it was deleted outside'}"
+                if self._live:
+                    self._live.console.print(line, markup=False)
+                else:
+                    self._say(f"repaired/{action.node}", line)
 
     def _draw(self, outcome: Outcome) -> None:
         from trimtab.cli.stages import stage_lines, troubles_of

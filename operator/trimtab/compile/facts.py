@@ -62,3 +62,5 @@ class Facts:
     ordinals: Mapping[str, int] = field(default_factory=dict[str, int])  # retrainings asked for, by the plain training key
     attempts: Mapping[str, int] = field(default_factory=dict[str, int])  # of a release that was retried, by its key
     held: Held | None = None
+    holds: tuple[str, ...] = ()  # 12 digits of release keys: `held` by its key, known even where its revision is not
+    quarantine: tuple[str, ...] = ()  # 12 digits of release keys, oldest first

@@ -24,6 +24,10 @@ class Names:
         """ "<environment>/<namespace>/<name>": unambiguous, for services whose names may hold slashes."""
         return f"{self.environment}/{self.namespace}/{self.name}"
 
+    @property
+    def log_group(self) -> str:
+        return log_group_name(self.environment, self.namespace, self.name)
+
     def keyed(self, key: str, limit: int) -> str:
         """ "<namespace>-<name>-<h12>" for what a generation key names."""
         digits = h12(self.uid, key)
@@ -45,6 +49,11 @@ class Names:
     def bucket_folder(self, *parts: str) -> str:
         """A prefix below the deployment's own, with its last slash: "deployments/<uid>/datasets/<digest>/"."""
         return "/".join(("deployments", self.uid, *parts)) + "/"
+
+
+def log_group_name(environment: str, namespace: str, name: str) -> str:
+    """Without a uid in it: who has lost the uid finds it there."""
+    return f"/trimtab/{environment}/{namespace}/{name}"
 
 
 def _cut(text: str, limit: int) -> str:

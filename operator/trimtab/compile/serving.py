@@ -8,7 +8,7 @@ from trimtab.compile.evaluation import GATE
 from trimtab.compile.keys import roles_text
 from trimtab.compile.policies import execution_policy, task_policy
 from trimtab.compile.training import MODEL
-from trimtab.core.kind import Ref
+from trimtab.core.kind import HOLD, QUARANTINE, Ref, mark_of
 from trimtab.graph.node import Node
 from trimtab.model.serving import Serving
 from trimtab.resources import ecr_image, ecr_repository, log_group
@@ -42,8 +42,8 @@ def image_nodes(context: Context) -> tuple[Node, ...]:
 
 def log_node(context: Context) -> Node:
     desired = log_group.Desired(
-        name=f"/trimtab/{context.names.path}",
-        tags=context.tags(),
+        name=context.names.log_group,
+        tags={**context.tags(), HOLD: mark_of(context.facts.holds), QUARANTINE: mark_of(context.facts.quarantine)},
         retention_days=context.environment.spec.logs.retention_days,
     )
     return Node(LOGS, "release", desired)
@@ -54,7 +54,7 @@ def role_nodes(context: Context) -> tuple[tuple[Node, ...], str | Ref, str | Ref
     roles = context.environment.spec.roles
     if not isinstance(roles, str):
         return (), roles.execution, roles.task or ""
-    repository, logs = f"trimtab/{context.names.path}", f"/trimtab/{context.names.path}"
+    repository, logs = f"trimtab/{context.names.path}", context.names.log_group
     service = "ecs-tasks.amazonaws.com"
     execution = context.role("execution", service, execution_policy(repository, logs, context.region, context.account))
     task = context.role("task", service, task_policy(context.data_bucket, context.names.bucket_folder()))
@@ -105,7 +105,7 @@ def release_of(context: Context, execution: str | Ref, task: str | Ref) -> Relea
         cpu_millicores=template.serving.resources.cpu_millicores,
         memory_mib=template.serving.resources.memory_mib,
         environment=_environment(template),
-        log_group=f"/trimtab/{names.path}",
+        log_group=names.log_group,
         region=context.region,
         account=context.account,
         vpc=network.vpc,

@@ -224,6 +224,21 @@ UID, DEPLOYMENT, KEY, ENVIRONMENT = (
 )
 
 
+# On the log group alone, whose name tells the deployment: what a person or the platform decided, for a lost ledger.
+HOLD, QUARANTINE = "trimtab.dev/hold", "trimtab.dev/quarantine"
+_MARKS = 16  # keys in a tag: its value has at most 256 characters
+
+
+def mark_of(keys: Sequence[str]) -> str:
+    """Generation keys, oldest first, as the value of a tag: 12 digits each, the newest sixteen."""
+    return "/".join(key[:12] for key in keys[-_MARKS:])
+
+
+def marks_in(value: str) -> tuple[str, ...]:
+    """The keys (12 digits each, oldest first) in the value of a tag."""
+    return tuple(key for key in value.split("/") if key)
+
+
 def owner_in(tags: Mapping[str, str]) -> str | None:
     """The uid in our owner tag, or None for what is not ours."""
     return tags.get(UID)

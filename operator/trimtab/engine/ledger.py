@@ -83,6 +83,7 @@ class Ledger:
     deleting: bool = False
     conditions: Mapping[str, Since] = field(default_factory=dict[str, Since])  # by type
     troubles: tuple[Trouble, ...] = ()  # of the last pass
+    settled: Mapping[str, str] = field(default_factory=dict[str, str])  # what each node was declared as when all was so
     granted: str = ""  # RFC 3339: when a role or policy was last written; rights take a while to be known everywhere
     lease: Lease | None = None
 

@@ -3,7 +3,7 @@
 A pass over an unchanged world writes nothing anywhere: the ledger is saved only when it says something new.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -13,22 +13,25 @@ from trimtab.compile.graph import compile_graph, image_texts
 from trimtab.compile.keys import generation_keys
 from trimtab.core.canonical import digest_of
 from trimtab.core.errors import Superseded, UserError
-from trimtab.core.kind import UID, AnyKind, Unknown
+from trimtab.core.kind import UID, AnyKind, Ref, Unknown, resolved
 from trimtab.engine.apply import apply
 from trimtab.engine.book import Book, BookCaller
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Lease, Ledger, Ledgers, Resource, Shared
 from trimtab.engine.observe import UNRESOLVED, Observer
 from trimtab.engine.pins import with_pins
+from trimtab.engine.rebuild import LOG_GROUP, rebuilt
 from trimtab.engine.remember import (
     GATE,
     RELEASE,
     SERVICE,
     artifact_record,
+    barred,
     facts_from,
     finished,
     given_up,
-    quarantined,
+    holds_of,
+    rules_of,
     with_troubles,
 )
 from trimtab.engine.transfers import Transfers
@@ -36,7 +39,7 @@ from trimtab.engine.wanted import Wanted
 from trimtab.graph.node import Graph, Node
 from trimtab.model.environment import Environment
 from trimtab.plan.forecast import Forecast, forecast
-from trimtab.plan.plan import Action, History, Plan, plan, teardown
+from trimtab.plan.plan import Action, History, Plan, plan, teardown, values_of
 from trimtab.plan.snapshot import Found, Snapshot
 from trimtab.plan.status import Trouble, stuck_on
 from trimtab.resources.ecs_last_words import last_words
@@ -72,15 +75,16 @@ class Outcome:
     troubles: tuple[Trouble, ...] = ()
     held_by: str = ""  # another operator holds the lease: nothing was done
     wrote: bool = False
+    unmarked: bool = False  # what was decided of releases is in the ledger, and not yet on the log group's tags
 
     @property
     def is_converged(self) -> bool:
-        return self.plan.is_converged and not self.troubles and not self.held_by
+        return self.plan.is_converged and not self.troubles and not self.held_by and not self.unmarked
 
     @property
     def is_stuck(self) -> bool:
         """Whether nothing will move without a person: something is broken or refused, and nothing else goes on."""
-        return not self.held_by and stuck_on(self.plan, self.troubles) is not None
+        return not self.held_by and not self.unmarked and stuck_on(self.plan, self.troubles) is not None
 
 
 @dataclass(slots=True)
@@ -120,7 +124,8 @@ class Reconciler:
         environment = self.environment.metadata.name
         shared = self.ledgers.load_shared(environment)
         spec = self.environment.spec
-        ledger = stored.value or Ledger(self.mint(), namespace, name, environment, spec.account, spec.region)
+        fresh = Ledger(self.mint(), namespace, name, environment, spec.account, spec.region)
+        ledger = stored.value or rebuilt(fresh, self.kinds[LOG_GROUP], self.driver)
         moved = [
             f"{what} {before} -> {now}"
             for what, before, now in (
@@ -153,12 +158,14 @@ class Reconciler:
             if record is None or book.ledger.artifacts.get(graph.keys["training"]) == record:
                 break
             book.ledger = replace(book.ledger, artifacts={**book.ledger.artifacts, graph.keys["training"]: record})
-        history = History(book.ledger.uid, book.shared.uid, quarantined(book.ledger))
-        decided = plan(graph, snapshot, history, self.kinds)
+        bars = barred(book.ledger, facts.holds, graph.keys.get("release", ""))
+        history = History(book.ledger.uid, book.shared.uid, bars, book.ledger.settled)
+        rules = rules_of(wanted.deployment)
+        decided = plan(graph, snapshot, history, self.kinds, rules)
         unproven = [node for node in graph if self._needs_tags(node, decided, book)]
         if unproven:
             snapshot = self.observer.with_tags(snapshot, unproven)
-            decided = plan(graph, snapshot, history, self.kinds)
+            decided = plan(graph, snapshot, history, self.kinds, rules)
         return View(graph, snapshot, decided, facts, book.ledger, history)
 
     def _stale(self, graph: Graph, book: Book) -> tuple[Resource, ...]:
@@ -208,8 +215,9 @@ class Reconciler:
         book.ledger = _declared(book.ledger, wanted)
         if held := self._held(book, view.plan):
             return Outcome(view, view.plan, book.ledger, held_by=held)
-        if view.plan.writes:
-            self._announce(book, view)
+        found = tuple(_unrecorded(view, self.kinds, book.ledger))
+        if view.plan.writes or found:
+            self._announce(book, view, found)
         wrote = book.save(self.ledgers)
         troubles = self._apply(view.plan, book)
         outcome = Outcome(view, view.plan, book.ledger, troubles, wrote=wrote or bool(view.plan.writes))
@@ -220,7 +228,8 @@ class Reconciler:
             book.ledger, view.graph, view.snapshot, view.plan, wanted, troubles, done=done, now=now, last_words=words
         )
         wrote = book.save(self.ledgers) or outcome.wrote
-        return replace(outcome, ledger=book.ledger, wrote=wrote)
+        unmarked = (book.ledger.holds, book.ledger.quarantine) != (view.facts.holds, view.facts.quarantine)
+        return replace(outcome, ledger=book.ledger, wrote=wrote, unmarked=unmarked)
 
     def _last_words(self, view: View) -> str:
         service, release = view.graph.nodes[SERVICE].desired, view.graph.nodes[RELEASE].desired
@@ -272,17 +281,18 @@ class Reconciler:
             return ""
         return lease.holder if lease.until > _rfc3339(self.clock.now()) else ""
 
-    def _announce(self, book: Book, view: View) -> None:
-        """Write down what this wave will make, before it is made: no crash can leave what nobody knows of."""
+    def _announce(self, book: Book, view: View, found: Sequence[Resource]) -> None:
+        """Write down what this wave will make, before it is made: no crash can leave what nobody knows of.
+
+        found: there already, and ours from now on without a write.
+        """
         lease = Lease(self.holder, _rfc3339(self.clock.now() + LEASE))
         outside = [action for action in view.plan.writes if _is_outside(view.graph.nodes.get(action.node))]
         named = {action.node: action for action in outside if action.verb in ("create", "update", "replace")}
         made = [(view.graph.nodes[id], action) for id, action in named.items()]
         own = tuple(_resource(node, action) for node, action in made if not node.shared)
         shared = tuple(_resource(node, action) for node, action in made if node.shared)
-        # Adopted ones that need no write are ours from now on too.
-        adopted = tuple(_adopted(node, self.kinds, view, book) for node in view.graph)
-        own += tuple(each for each in adopted if each and not each.shared and each.node not in named)
+        own += tuple(each for each in found if each.node not in named)
         granted = any(node.kind.startswith("iam.") for node, _ in made)
         at = _rfc3339(self.clock.now()) if granted else book.ledger.granted
         book.ledger = replace(book.ledger.announced(own), lease=lease, granted=at)
@@ -298,7 +308,7 @@ def _declared(ledger: Ledger, wanted: Wanted) -> Ledger:
     return replace(
         ledger,
         generation=ledger.generation + 1,
-        holds=(),  # a document that says something new ends a rollback
+        holds=holds_of(ledger, wanted.spec_digest),
         spec_digest=wanted.spec_digest,
         document=wanted.declared,
         contents={**asdict(wanted.digests), "channels": dict(wanted.digests.channels)},
@@ -309,16 +319,18 @@ def _resource(node: Node, action: Action) -> Resource:
     return Resource(node.id, node.kind, action.identity, node.key or "", node.shared, tags=_tags_digest(node))
 
 
-def _adopted(node: Node, kinds: Mapping[str, AnyKind], view: View, book: Book) -> Resource | None:
-    known = {(each.node, each.identity) for each in book.ledger.resources}
-    if not _is_outside(node) or node.shared or node.known_after or not isinstance(view.snapshot.seen[node.id], Found):
-        return None
-    if not view.plan.standings[node.id].is_ok:
-        return None
-    identity = kinds[node.kind].identity(node.desired)
-    if UNRESOLVED in identity or (node.id, identity) in known:
-        return None
-    return Resource(node.id, node.kind, identity, node.key or "", tags=_tags_digest(node))
+def _unrecorded(view: View, kinds: Mapping[str, AnyKind], ledger: Ledger) -> Iterator[Resource]:
+    """What is there as declared, by an owner tag ours, and not in the ledger: adopted, or made before the ledger was lost."""
+    known = {(each.node, each.identity) for each in ledger.resources}
+    values: dict[Ref, object] = {}
+    for node in view.graph:
+        seen = view.snapshot.seen[node.id]
+        if not isinstance(seen, Found) or node.known_after or not view.plan.standings[node.id].is_ok:
+            continue
+        values |= values_of(node, seen, view.graph)
+        identity = kinds[node.kind].identity(resolved(node.desired, values))
+        if _is_outside(node) and not node.shared and UNRESOLVED not in identity and (node.id, identity) not in known:
+            yield Resource(node.id, node.kind, identity, node.key or "", tags=_tags_digest(node))
 
 
 def _is_outside(node: Node | None) -> bool:

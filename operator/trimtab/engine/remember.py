@@ -10,7 +10,9 @@ from trimtab.compile.facts import Facts, Held, Pin, ServingModel
 from trimtab.engine.ledger import Ledger, Revision, Shared, Since
 from trimtab.engine.wanted import Wanted
 from trimtab.graph.node import Graph
+from trimtab.model.deployment import ModelDeployment
 from trimtab.model.serving import Serving
+from trimtab.plan.drift import Rules, settled_digest
 from trimtab.plan.plan import Plan
 from trimtab.plan.snapshot import Found, Snapshot
 from trimtab.plan.status import Condition, Trouble, conditions
@@ -34,8 +36,18 @@ def facts_from(ledger: Ledger, shared: Shared, wanted: Wanted) -> Facts:
         proven=frozenset(each.pins["artifact"] for each in ledger.revisions if each.outcome in SERVED),
         ordinals=ledger.ordinals,
         attempts=ledger.attempts,
-        held=_held(ledger) if wanted.spec_digest == ledger.spec_digest else None,  # a new document ends a rollback
+        held=_held(ledger) if holds_of(ledger, wanted.spec_digest) else None,
+        holds=holds_of(ledger, wanted.spec_digest),
+        quarantine=ledger.quarantine,
     )
+
+
+def holds_of(ledger: Ledger, spec_digest: str) -> tuple[str, ...]:
+    """What a person rolled back to, as far as this document leaves it: one that says something new ends a rollback.
+
+    A ledger that was rebuilt does not know what was declared, so the hold stays.
+    """
+    return ledger.holds if ledger.spec_digest in ("", spec_digest) else ()
 
 
 def _held(ledger: Ledger) -> Held | None:
@@ -65,6 +77,11 @@ def artifact_record(graph: Graph, snapshot: Snapshot) -> dict[str, Any] | None:
     return {"digest": seen.observed.digest, "bytes": seen.observed.bytes, "record": seen.observed.record_key}
 
 
+def rules_of(deployment: ModelDeployment) -> Rules:
+    policy = deployment.spec.policy
+    return Rules(policy.drift, {**policy.drift_by_kind}, policy.ignore)
+
+
 def conditions_of(ledger: Ledger, graph: Graph, plan: Plan, snapshot: Snapshot) -> tuple[Condition, ...]:
     """Every condition as of this snapshot; times and the troubles of the last pass come from the ledger."""
     since = {type_: (each.status, each.at) for type_, each in ledger.conditions.items()}
@@ -72,10 +89,19 @@ def conditions_of(ledger: Ledger, graph: Graph, plan: Plan, snapshot: Snapshot) 
     return conditions(graph, plan, snapshot, ledger.generation, since, ledger.troubles, held=held.number if held else None)
 
 
-def quarantined(ledger: Ledger) -> Mapping[str, tuple[str, str]]:
-    """(reason, because) of each release in quarantine, by 12 digits of its key."""
+def barred(ledger: Ledger, holds: Sequence[str], release: str) -> Mapping[str, tuple[str, str]]:
+    """(reason, because) of each release that may not run, by 12 digits of its key.
+
+    release: key of the one that the document asks for; "" while it is not known. It may not run while a person holds another
+    whose revision went with a lost ledger: what runs stays.
+    """
     known = {each.release[:12]: (each.outcome, each.because) for each in ledger.revisions if each.outcome in _GIVEN_UP}
-    return {key: known.get(key, ("RolledBack", "the platform gave it up")) for key in ledger.quarantine}
+    given_up = {key: known.get(key, ("RolledBack", "the platform gave it up")) for key in ledger.quarantine}
+    told = {key: (reason, f"release {key} is in quarantine: {because}") for key, (reason, because) in given_up.items()}
+    if not release or not holds or release[:12] in holds or held_revision(ledger):
+        return told
+    because = f"release {holds[-1]} is held by a rollback, and its revision went with a lost ledger; what runs stays"
+    return {**told, release[:12]: ("Held", f"{because}. `trimtab release` ends the hold, or a changed document")}
 
 
 def given_up(plan: Plan) -> str:
@@ -109,6 +135,8 @@ def finished(
     if given_up(plan) and not ledger.holds:
         key = graph.keys["release"][:12]
         ledger = replace(ledger, quarantine=(*(each for each in ledger.quarantine if each != key), key))
+    if plan.is_converged:
+        ledger = replace(ledger, settled={node.id: settled_digest(node) for node in graph})
     ledger = with_troubles(ledger, troubles)
     shown = conditions_of(ledger, graph, plan, snapshot)
     ledger = replace(ledger, conditions={each.type: Since(each.status, each.since) for each in shown})

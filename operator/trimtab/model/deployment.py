@@ -1,12 +1,54 @@
 """ModelDeployment, trimtab.dev/v1alpha1: one document from a dataset to a served, watched model."""
 
-from typing import Annotated, Any, Literal
+import difflib
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from trimtab.model.base import API_VERSION, Metadata, Model, Reference, field
+from trimtab.model.base import API_VERSION, Metadata, Model, Reference, field, rule
 from trimtab.model.serving import Image, Serving
 from trimtab.model.training import Code, Dataset, Evaluation, ExistingModel, Training
+
+KindName = Literal[
+    "apigateway.ApiKey",
+    "apigateway.RestApi",
+    "apigateway.Stage",
+    "apigateway.UsagePlan",
+    "apigatewayv2.VpcLink",
+    "ecr.Image",
+    "ecr.Repository",
+    "ecs.Cluster",
+    "ecs.Service",
+    "ecs.TaskDefinition",
+    "elbv2.Listener",
+    "elbv2.ListenerRule",
+    "elbv2.LoadBalancer",
+    "elbv2.TargetGroup",
+    "iam.Role",
+    "logs.LogGroup",
+    "s3.Content",
+    "sagemaker.TrainingJob",
+    "trimtab.Artifact",
+    "trimtab.Gate",
+]
+# Without these nobody could say which release runs.
+_NEVER_IGNORED = ("ecs.Service:taskDefinition", "ecs.Service:loadBalancers")
+
+
+def _ignorable(given: str) -> str:
+    kind, colon, path = given.partition(":")
+    kinds = get_args(KindName)
+    if not colon or not path:
+        raise rule(f"{given!r} names no field", fix="write <kind>:<path>, as in ecs.Service:desiredCount")
+    if kind not in kinds:
+        near = difflib.get_close_matches(kind, kinds, 1)
+        raise rule(f"there is no kind {kind!r}", fix=f"did you mean {near[0]}?" if near else f"kinds: {', '.join(kinds)}")
+    if given in _NEVER_IGNORED:
+        raise rule(f"{given} says which release runs, and cannot be ignored", fix="set policy.driftByKind instead")
+    return given
+
+
+IgnoredField = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_ignorable)]
 
 
 class Capture(Model):
@@ -35,14 +77,20 @@ class Policy(Model):
     drift: Literal["correct", "report", "off"] = field(
         "none", "What to do about changes from outside: put them right, say so, or not look.", "correct"
     )
+    drift_by_kind: dict[KindName, Literal["correct", "report", "off"]] = field(
+        "none",
+        "The same for one kind of resource, such as ecs.Service; what is not named follows drift.",
+        dict,
+        max_length=50,
+    )
     deletion: Literal["delete", "retain"] = field(
         "none", "What becomes of the resources when the document is deleted.", "delete"
     )
     adoption: Literal["never", "ifIdentical", "takeOver"] = field(
         "none", "What may be taken over that is there already and is not ours; the environment bounds takeOver.", "never"
     )
-    ignore: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] = field(
-        "none", "Fields of resources to leave alone, <kind>:<path>.", (), max_length=50
+    ignore: tuple[IgnoredField, ...] = field(
+        "none", "Fields of resources to leave alone, <kind>:<path> as `trimtab drift` prints them.", (), max_length=50
     )
 
 

@@ -10,6 +10,7 @@ REASONS: Mapping[str, str] = {
     "DatasetChanged": "Files changed while or after they were hashed. Nothing was trained on them.",
     "Deleting": "The deployment is being deleted.",
     "Deregistered": "The task definition was deregistered by somebody.",
+    "Drifted": "Something was changed or deleted outside, and the drift policy leaves it so.",
     "EnvironmentMissing": "No such environment is known.",
     "EnvironmentMoved": "Account, region or environment changed while resources exist where they were.",
     "GateNotMet": "The model misses a threshold, or the champion: the message says which. What serves is untouched.",

@@ -109,10 +109,8 @@ _DEPLOYMENT: tuple[_Rule, ...] = (
     ("spec.monitoring.capture.percent", lambda spec: spec.monitoring.capture.percent > 0, "capture"),
     ("spec.monitoring.drift.enabled", lambda spec: spec.monitoring.drift.enabled, "watching for drift of the data"),
     ("spec.monitoring.action", lambda spec: spec.monitoring.action != "alert", "this action"),
-    ("spec.policy.drift", lambda spec: spec.policy.drift != "correct", "this drift policy"),
     ("spec.policy.deletion", lambda spec: spec.policy.deletion != "delete", "deletion: retain"),
     ("spec.policy.adoption", lambda spec: spec.policy.adoption != "never", "adoption"),
-    ("spec.policy.ignore", lambda spec: bool(spec.policy.ignore), "ignoring fields"),
     ("spec.revisionHistoryLimit", lambda spec: spec.revision_history_limit != 10, "another history limit"),
     ("spec.suspend", lambda spec: spec.suspend, "suspending"),
 )

@@ -22,6 +22,7 @@ from trimtab.core.kind import (
     resolved,
 )
 from trimtab.graph.node import Graph, Node
+from trimtab.plan.drift import Mode, Rules, settled_digest
 from trimtab.plan.snapshot import Absent, Found, Seen, Snapshot, Stale
 
 ActionVerb: TypeAlias = Literal["create", "update", "replace", "delete", "wait", "refuse"]
@@ -42,6 +43,7 @@ class Action:
     desired: Any = None  # resolved; for create, update, replace
     observed: Any = None  # for update, delete, a create that tries again; a replace without it makes the new one first
     identity: str = ""  # what the ledger keeps of it
+    is_drift: bool = False  # the world moved, not the document
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Standing:
     progress: Progress | None = None
     look_again_s: float = 0.0
     after: str = ""  # the node it waits for
+    drift: tuple[Difference, ...] = ()  # seen and left as it is, since the document says so
 
     @property
     def is_ok(self) -> bool:
@@ -93,19 +96,25 @@ class History:
 
     uid: str
     environment_uid: str
-    # (reason, because) of each release that the platform gave up, by 12 digits of its key
-    quarantine: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    # (reason, because) of each release that may not run, by 12 digits of its key
+    barred: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    settled: Mapping[str, str] = field(default_factory=dict[str, str])  # settled_digest of each node when last converged
+
+    def is_settled(self, node: Node) -> bool:
+        """Whether the node is declared as it was when all was last as declared: a difference is drift then."""
+        return self.settled.get(node.id) == settled_digest(node)
 
     def owner_of(self, node: Node) -> str:
         return self.environment_uid if node.shared else self.uid
 
 
+_ALL_CORRECTED = Rules()
 Kinds: TypeAlias = Mapping[str, AnyKind]
 Decision: TypeAlias = tuple[Standing, Action | None]
 
 
-def plan(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds) -> Plan:
-    """Decide the next wave.
+def plan(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds, rules: Rules = _ALL_CORRECTED) -> Plan:
+    """Decide the next wave. rules: what the document says of drift.
 
     Deletes of what is stale come last, one rank at a time, and only when the graph has converged: an edit never takes
     away what the serving revision stands on.
@@ -117,7 +126,8 @@ def plan(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds) -> Pl
         seen = snapshot.seen[node.id]
         blocker = next((parent for parent in node.parents if not standings[parent].is_ok), None)
         transfer, replaces = snapshot.transfers.get(node.id), _replaced(node, snapshot)
-        case = _Case(node, kinds[node.kind], resolved(node.desired, values), transfer, blocker, replaces)
+        settled = history.is_settled(node)
+        case = _Case(node, kinds[node.kind], resolved(node.desired, values), transfer, blocker, replaces, rules, settled)
         standing, action = _decide(case, seen, history)
         standings[node.id] = standing
         actions += [action] if action else []
@@ -164,6 +174,13 @@ class _Case:
     transfer: Progress | Broken | None
     blocker: str | None  # the first parent that is not ok
     replaces: str  # identity of what stands in this role under another name, and goes once all is as declared
+    rules: Rules
+    is_settled: bool
+
+    @property
+    def mode(self) -> Mode:
+        """What may be done about a difference: drift may be left alone, an edit of the document may not."""
+        return self.rules.mode(self.kind.name) if self.is_settled else "correct"
 
     @property
     def waits_for(self) -> str | None:
@@ -175,14 +192,19 @@ def _decide(case: _Case, seen: Seen, history: History) -> Decision:
     if case.node.known_after:
         return _waiting(case.node.known_after), None
     key = (case.node.key or "")[:12]
-    if key in history.quarantine:
-        reason, because = history.quarantine[key]
-        return Standing("broken", f"release {key} is in quarantine: {because}", reason), None
+    if key in history.barred:
+        reason, because = history.barred[key]
+        return Standing("broken", because, reason), None
     if isinstance(seen, Unknown):
         return _unread(seen), None
     if isinstance(seen, Absent):
-        return _make(case)
+        return _make(case) if case.mode == "correct" else _gone(case)
     return _refuse(case, seen, history) or _repair(case, seen) or _state(case, seen)
+
+
+def _gone(case: _Case) -> Decision:
+    because = f"{case.kind.name} {case.kind.identity(case.desired)} was deleted outside; the drift policy leaves it so"
+    return Standing("broken", because, "Drifted"), None
 
 
 def _make(case: _Case) -> Decision:
@@ -198,7 +220,8 @@ def _make(case: _Case) -> Decision:
         return Standing("pending", because), Action(
             "replace", case.node.id, because, desired=case.desired, identity=identity
         )
-    action = Action("create", case.node.id, "it does not exist", desired=case.desired, identity=identity)
+    why = "it was deleted outside" if case.is_settled else "it does not exist"
+    action = Action("create", case.node.id, why, desired=case.desired, identity=identity, is_drift=case.is_settled)
     return Standing("pending", "to be created"), action
 
 
@@ -222,16 +245,19 @@ def _refuse(case: _Case, seen: Found, history: History) -> Decision | None:
 
 def _repair(case: _Case, seen: Found) -> Decision | None:
     found = (*case.kind.diff(case.desired, seen.observed), *_tag_drift(case.desired, seen))
-    drift = tuple(each for each in found if each.owner == "spec")
+    drift = tuple(each for each in case.rules.watched(case.kind.name, found) if each.owner == "spec")
     remedies = {each.remedy for each in drift}
     if not drift or ("replace" in remedies and case.waits_for):
         return None
+    if case.mode != "correct":  # what is left as it is cannot be judged against what is declared
+        return Standing("ok", drift=drift if case.mode == "report" else ()), None
     identity, paths = case.kind.identity(case.desired), ", ".join(each.path for each in drift)
     if "refuse" in remedies:
         because = "; ".join(f"{each.path} is {each.have} and cannot become {each.want}" for each in drift)
         return Standing("refused", because, "InvalidSpec"), Action("refuse", case.node.id, because, drift, identity=identity)
     remedy: ActionVerb = "replace" if "replace" in remedies else "update"
-    action = Action(remedy, case.node.id, f"differs in {paths}", drift, case.desired, seen.observed, identity)
+    because = f"changed outside: {paths}" if case.is_settled else f"differs in {paths}"
+    action = Action(remedy, case.node.id, because, drift, case.desired, seen.observed, identity, case.is_settled)
     return Standing("pending", f"to be {remedy}d: {paths}"), action
 
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from trimtab.core.kind import Progress
+from trimtab.core.kind import Difference, Progress
 from trimtab.graph.node import STAGES, Graph, Stage
+from trimtab.plan.drift import told
 from trimtab.plan.plan import Plan, Standing
 from trimtab.plan.snapshot import Found, Snapshot
 
@@ -97,11 +98,14 @@ def conditions(
     stuck = stuck_on(plan, troubles)
     settled = plan.is_converged
     stages = [condition(type_, *_stage(graph, plan, members)) for type_, members in STAGE_CONDITIONS.items()]
+    drift = [(node, each.drift) for node, each in plan.standings.items() if each.drift]
+    drift += [(action.node, action.differences) for action in plan.actions if action.is_drift]
     return (
         condition("Ready", *_ready(plan, stuck, held)),
         condition("Serving", *_serving(snapshot)),
         condition("Reconciling", "False" if settled or stuck else "True", *_moving(plan, troubles)),
         condition("Stalled", "True" if stuck else "False", stuck[0] if stuck else "Progressing", stuck[1] if stuck else ""),
+        condition("Drifted", *_drifted(drift)),
         *stages,
     )
 
@@ -120,6 +124,12 @@ def stuck_on(plan: Plan, troubles: Sequence[Trouble]) -> tuple[str, str] | None:
     return None
 
 
+def _drifted(drift: Sequence[tuple[str, Sequence[Difference]]]) -> tuple[Truth, str, str]:
+    if not drift:
+        return "False", "AsDeclared", ""
+    return "True", "Drifted", "; ".join(f"{node}: {told(found) or 'deleted outside'}" for node, found in drift)
+
+
 def _moving(plan: Plan, troubles: Sequence[Trouble]) -> tuple[str, str]:
     if plan.is_converged:
         return "Ready", ""
@@ -133,6 +143,9 @@ def _ready(plan: Plan, stuck: tuple[str, str] | None, held: int | None) -> tuple
         return "False", stuck[0], stuck[1]
     if held is not None:
         return "False", "Held", f"revision {held} is held by a rollback; `trimtab release` ends it, or a changed document"
+    left = [node for node, each in plan.standings.items() if each.drift]
+    if left:
+        return "False", "Drifted", f"changed outside and left so by the drift policy: {', '.join(left)}"
     if plan.is_converged:
         return "True", "Ready", "everything is as declared"
     if any(each.is_ == "unknown" for each in plan.standings.values()):

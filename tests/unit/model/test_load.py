@@ -148,7 +148,7 @@ def test_every_code_that_is_raised_is_explained():
         ("image.packaging", "fetched"),
         ("image.builder", "codebuild"),
         ("monitoring.action", "retrain"),
-        ("policy.drift", "off"),
+        ("policy.adoption", "takeOver"),
         ("suspend", True),
     ],
 )
