@@ -93,6 +93,8 @@ OTHER = "serving: {replicas: {min: 1}, env: {COLOUR: blue}}"
 
 def test_a_server_that_cannot_start_is_given_up_and_quarantined_while_the_old_one_answers(cloud, project):
     assert apply(project).how == "converged"
+    proof = status(project)["proof"]
+    assert {name: each["is"] for name, each in proof.items()} == dict.fromkeys(("rotation", "version", "golden"), "proven")
     edit(project, GOOD, BAD)
     with asked_throughout(project) as codes:
         end = apply(project)

@@ -13,14 +13,15 @@ from pathlib import Path
 import click
 
 from trimtab.cli import holder
-from trimtab.cli.endpoint import url_of
 from trimtab.clients.aws import Account, Aws
 from trimtab.clients.clock import SystemClock
+from trimtab.clients.web import Web
 from trimtab.core.errors import UserError
 from trimtab.core.kind import Call
 from trimtab.engine.book import BookCaller
 from trimtab.engine.contents import Content, DigestCache
 from trimtab.engine.driver import Driver
+from trimtab.engine.endpoint import url_of
 from trimtab.engine.ledger import Ledger, Ledgers
 from trimtab.engine.observe import Observer
 from trimtab.engine.reconcile import Reconciler, View
@@ -56,7 +57,7 @@ class Session:
 
     def endpoint(self, view: View | None) -> str:
         """The public URL, or "" while there is none."""
-        return url_of(view, self.environment) if view else ""
+        return url_of(view.graph, view.snapshot, self.environment) if view else ""
 
 
 def cache_folder() -> Path:
@@ -145,7 +146,7 @@ def session(
         launcher = _launcher(scratch)
         bench = Bench(aws, {**(contents or {}), "launcher": launcher}, serving_lock(), scratch)
         transfers = Transfers({"upload": Upload(bench), "unpack": Unpack(bench), "image": BuildImage(bench)})
-        caller = BookCaller(aws)
+        caller = BookCaller(aws, Web())
         driver = Driver(caller, transfers, threads, before=before, after=after)
         ledgers = Ledgers(driver, environment.spec.buckets.state)
         reconciler = Reconciler(

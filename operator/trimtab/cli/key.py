@@ -17,7 +17,7 @@ def command(name: str, environment: str) -> int:
     Example: curl -H "x-api-key: $(trimtab key vision/digits)" ...
     """
     from trimtab.cli.context import environment_named, ledger_of, remembered, session
-    from trimtab.cli.endpoint import key_of
+    from trimtab.engine.endpoint import key_of
 
     with session(environment_named(environment)) as found:
         value = key_of(found.reconciler.look(remembered(ledger_of(found, name))), found.aws)

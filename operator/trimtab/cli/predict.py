@@ -29,8 +29,8 @@ def command(name: str, file: str, environment: str, content_type: str | None, ac
     import urllib3
 
     from trimtab.cli.context import environment_named, ledger_of, remembered, session
-    from trimtab.cli.endpoint import key_of, url_of
     from trimtab.core.errors import UserError
+    from trimtab.engine.endpoint import key_of
 
     body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     if len(body) > _LIMIT:
@@ -39,7 +39,7 @@ def command(name: str, file: str, environment: str, content_type: str | None, ac
         )
     with session(environment_named(environment)) as found:
         view = found.reconciler.look(remembered(ledger_of(found, name)))
-        url, key = url_of(view, found.environment), key_of(view, found.aws)
+        url, key = found.endpoint(view), key_of(view, found.aws)
     if not url:
         raise UserError(
             f"{name} has no endpoint yet", code="TT3007", reason="NotReady", fix="wait until the deployment is ready"

@@ -62,6 +62,7 @@ def describe(found: Any, ledger: Any) -> dict[str, Any]:
     return {
         **head,
         "endpoint": {"url": found.endpoint(view)},
+        "proof": _proof(view),
         "conditions": [
             {
                 "type": each.type,
@@ -79,6 +80,19 @@ def describe(found: Any, ledger: Any) -> dict[str, Any]:
     }
 
 
+def _proof(view: Any) -> dict[str, Any] | None:
+    """What proves the release that runs: None while something is not as declared."""
+    from trimtab.engine.claim import release_in
+
+    if view.rotated is None:
+        return None
+    found = {"rotation": ("unreached" if view.rotated.unproven else "proven", view.rotated.said)}
+    known = view.ledger.proof
+    if known and known.release == release_in(view.graph):
+        found |= {"version": (known.version.is_, known.version.said), "golden": (known.golden.is_, known.golden.said)}
+    return {name: {"is": is_, "said": said} for name, (is_, said) in found.items()}
+
+
 def _show(value: dict[str, Any], output: str) -> None:
     if output != "table":
         print_data(value, output)
@@ -94,6 +108,9 @@ def _show(value: dict[str, Any], output: str) -> None:
     if value["revision"]:
         held = " (held by a rollback: `trimtab release` ends it)" if value["held"] else ""
         click.echo(f"revision {value['revision']} serves at {value['endpoint']['url']}{held}")
+    proof: dict[str, dict[str, str]] = value["proof"] or {}
+    for name, each in proof.items():
+        click.echo(f"proof by {name}: {each['is']}: {each['said']}")
     click.echo("")
     print_table(("STAGE", "IS", "DETAIL"), [(row["stage"], row["is"], _detail(row)) for row in value["stages"]])
     click.echo("")

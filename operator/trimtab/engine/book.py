@@ -51,13 +51,16 @@ class Book:
 
 
 class BookCaller:
-    """Answers calls to the service "trimtab" from the open book, and sends all others on."""
+    """Answers calls to the service "trimtab" from the open book, sends "http" to the web and all others to the cloud."""
 
-    def __init__(self, outside: Caller) -> None:
+    def __init__(self, outside: Caller, web: Caller) -> None:
         self._outside = outside
+        self._web = web
         self.book: Book | None = None
 
     def make(self, call: Call) -> Reply:
+        if call.service == "http":
+            return self._web.make(call)
         if call.service != "trimtab":
             return self._outside.make(call)
         assert self.book is not None

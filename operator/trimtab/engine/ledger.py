@@ -12,6 +12,7 @@ from typing import Any
 from trimtab.core.errors import Conflict
 from trimtab.core.kind import Call, Failure
 from trimtab.engine.driver import Driver
+from trimtab.engine.proof import Evidence, Proof
 from trimtab.plan.status import Trouble
 
 
@@ -85,6 +86,7 @@ class Ledger:
     troubles: tuple[Trouble, ...] = ()  # of the last pass
     settled: Mapping[str, str] = field(default_factory=dict[str, str])  # what each node was declared as when all was so
     granted: str = ""  # RFC 3339: when a role or policy was last written; rights take a while to be known everywhere
+    proof: Proof | None = None  # of the release that was proven last
     lease: Lease | None = None
 
     def announced(self, resources: tuple[Resource, ...]) -> "Ledger":
@@ -180,10 +182,17 @@ def _ledger_from(value: Mapping[str, Any]) -> Ledger:
     fields["revisions"] = tuple(Revision(**each) for each in fields.get("revisions", ()))
     fields["conditions"] = {type_: Since(**each) for type_, each in fields.get("conditions", {}).items()}
     fields["troubles"] = tuple(Trouble(**each) for each in fields.get("troubles", ()))
+    fields["proof"] = _proof_from(fields.get("proof"))
     fields["lease"] = Lease(**fields["lease"]) if fields.get("lease") else None
     for name in ("holds", "quarantine"):
         fields[name] = tuple(fields.get(name, ()))
     return Ledger(**fields)
+
+
+def _proof_from(value: Mapping[str, Any] | None) -> Proof | None:
+    if value is None:
+        return None
+    return Proof(value["release"], value["at"], Evidence(**value["version"]), Evidence(**value["golden"]))
 
 
 def _shared_from(value: Mapping[str, Any]) -> Shared:

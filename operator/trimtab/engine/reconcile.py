@@ -16,6 +16,7 @@ from trimtab.core.errors import Superseded, UserError
 from trimtab.core.kind import UID, AnyKind, Ref, Unknown, resolved
 from trimtab.engine.apply import apply
 from trimtab.engine.book import Book, BookCaller
+from trimtab.engine.claim import Rotated, in_rotation, judged, prove, release_in
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Lease, Ledger, Ledgers, Resource, Shared
 from trimtab.engine.observe import UNRESOLVED, Observer
@@ -39,7 +40,7 @@ from trimtab.engine.wanted import Wanted
 from trimtab.graph.node import Graph, Node
 from trimtab.model.environment import Environment
 from trimtab.plan.forecast import Forecast, forecast
-from trimtab.plan.plan import Action, History, Plan, plan, teardown, values_of
+from trimtab.plan.plan import Action, History, Plan, Standing, plan, teardown, values_of
 from trimtab.plan.snapshot import Found, Snapshot
 from trimtab.plan.status import Trouble, stuck_on
 from trimtab.resources.ecs_last_words import last_words
@@ -63,6 +64,7 @@ class View:
     facts: Facts
     ledger: Ledger
     history: History
+    rotated: Rotated | None = None  # what is in rotation, read once everything is as declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,24 @@ class Reconciler:
         if unproven:
             snapshot = self.observer.with_tags(snapshot, unproven)
             decided = plan(graph, snapshot, history, self.kinds, rules)
-        return View(graph, snapshot, decided, facts, book.ledger, history)
+        rotated = None
+        if decided.is_converged:
+            rotated = in_rotation(graph, snapshot, self.driver)
+            decided = judged(decided, rotated, _proof_failure(graph, book.ledger))
+        return View(graph, snapshot, decided, facts, book.ledger, history, rotated)
+
+    def _proven(self, view: View, book: Book) -> View:
+        """With a proof of the release that runs, where there is none yet, or where the last one failed."""
+        release, known = release_in(view.graph), book.ledger.proof
+        if view.rotated is None or view.rotated.unproven or (known and known.release == release and not known.failure):
+            return view
+        at = _rfc3339(view.snapshot.at)
+        artifacts = book.ledger.artifacts
+        made = prove(view.graph, view.snapshot, view.rotated, artifacts, self.environment, self.driver, at)
+        if known is None or replace(known, at=at) != made:
+            book.ledger = replace(book.ledger, proof=made)
+        settled = {**view.plan.standings, SERVICE: Standing("ok")}
+        return replace(view, plan=judged(replace(view.plan, standings=settled), view.rotated, made.failure))
 
     def _stale(self, graph: Graph, book: Book) -> tuple[Resource, ...]:
         """What lives through generations, is in the ledger, and is wanted no longer, or under another name.
@@ -211,7 +230,7 @@ class Reconciler:
                 f"generation {book.ledger.generation} of {wanted.namespace}/{wanted.name} was applied while this one "
                 f"(generation {expected_generation}) was under way"
             )
-        view = self._view(wanted, book)
+        view = self._proven(self._view(wanted, book), book)
         book.ledger = _declared(book.ledger, wanted)
         if held := self._held(book, view.plan):
             return Outcome(view, view.plan, book.ledger, held_by=held)
@@ -301,6 +320,10 @@ class Reconciler:
         book.shared = replace(book.shared, users=users, resources=tuple(resources[id] for id in sorted(resources)))
 
 
+def _proof_failure(graph: Graph, ledger: Ledger) -> str:
+    return ledger.proof.failure if ledger.proof and ledger.proof.release == release_in(graph) else ""
+
+
 def _declared(ledger: Ledger, wanted: Wanted) -> Ledger:
     """With this document as its latest generation."""
     if ledger.spec_digest == wanted.spec_digest:
@@ -320,7 +343,7 @@ def _resource(node: Node, action: Action) -> Resource:
 
 
 def _unrecorded(view: View, kinds: Mapping[str, AnyKind], ledger: Ledger) -> Iterator[Resource]:
-    """What is there as declared, by an owner tag ours, and not in the ledger: adopted, or made before the ledger was lost."""
+    """What is there as declared, is ours, and is not in the ledger: adopted, or made before the ledger was lost."""
     known = {(each.node, each.identity) for each in ledger.resources}
     values: dict[Ref, object] = {}
     for node in view.graph:

@@ -34,6 +34,7 @@ REASONS: Mapping[str, str] = {
     "NotReleased": "Nothing serves yet.",
     "PortInUse": "Another program listens on the port.",
     "Progressing": "It is under way.",
+    "ProofFailed": "What serves is not what was declared, or does not answer as in training: the message says which.",
     "QuotaExceeded": "A quota of the account is used up.",
     "Ready": "This generation has converged.",
     "Rejected": "The service refuses the request as it stands.",

@@ -4,14 +4,16 @@ from typing import Any
 
 from trimtab.core.errors import UserError
 from trimtab.core.kind import Call
-from trimtab.plan.snapshot import Found
+from trimtab.graph.node import Graph
+from trimtab.model.environment import Environment
+from trimtab.plan.snapshot import Found, Snapshot
 
 API, STAGE, KEY = "apigateway.RestApi/api", "apigateway.Stage/stage", "apigateway.ApiKey/key"
 
 
-def url_of(view: Any, environment: Any) -> str:
+def url_of(graph: Graph, snapshot: Snapshot, environment: Environment) -> str:
     """The public URL, or "" while there is none."""
-    api, stage = view.snapshot.seen.get(API), view.graph.nodes.get(STAGE)
+    api, stage = snapshot.seen.get(API), graph.nodes.get(STAGE)
     if not isinstance(api, Found) or stage is None:
         return ""
     spec = environment.spec

@@ -1,0 +1,95 @@
+"""What a release claims, taken from a graph and what was seen of it; and what the proofs make of a plan."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from trimtab.core.kind import Failure, Ref
+from trimtab.engine.driver import Driver
+from trimtab.engine.endpoint import KEY, url_of
+from trimtab.engine.proof import Claim, Proof, prove_golden, prove_version
+from trimtab.graph.node import Graph
+from trimtab.model.environment import Environment
+from trimtab.plan.plan import Plan, Standing
+from trimtab.plan.snapshot import Found, Snapshot
+from trimtab.resources.ecs_rotation import Rotation, rotation, unproven
+
+SERVICE, RELEASE, TARGETS = "ecs.Service/service", "ecs.TaskDefinition/release", "elbv2.TargetGroup/targets"
+_LOOK_AGAIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """What is in rotation, and what keeps it from proving the declared release; "" when it does."""
+
+    seen: Rotation | None
+    unproven: str
+    lasting: bool = False  # the service itself wants another release, and nothing is to be done about it
+
+    @property
+    def said(self) -> str:
+        count = len(self.seen.healthy) if self.seen else 0
+        return self.unproven or f"{count} of {count} healthy targets run the declared image and template"
+
+
+def release_in(graph: Graph) -> str:
+    """12 digits of the key of the release that is to run."""
+    return (graph.nodes[RELEASE].key or "")[:12]
+
+
+def in_rotation(graph: Graph, snapshot: Snapshot, driver: Driver) -> Rotated:
+    """Read what is in rotation, once everything else is as declared."""
+    service, template = graph.nodes[SERVICE].desired, graph.nodes[RELEASE].desired
+    try:
+        targets = _observed(snapshot, TARGETS).arn
+        seen = driver.run(rotation(service.cluster, service.name, targets, service.container))
+    except Failure as failure:
+        return Rotated(None, failure.reason)
+    digest = template.image_digest
+    if isinstance(digest, Ref):
+        digest = getattr(_observed(snapshot, digest.node), digest.field)
+    declared = _observed(snapshot, RELEASE).arn
+    return Rotated(seen, unproven(seen, digest, declared), _observed(snapshot, SERVICE).task_definition != declared)
+
+
+def judged(plan: Plan, rotated: Rotated, failure: str) -> Plan:
+    """The plan with the service's standing as the proofs have it. failure: of a proof beyond rotation, or ""."""
+    if rotated.unproven and rotated.lasting:
+        standing = Standing("broken", rotated.unproven, "ProofFailed")
+    elif rotated.unproven:
+        standing = Standing("moving", rotated.unproven, look_again_s=_LOOK_AGAIN_S)
+    elif failure:
+        standing = Standing("broken", failure, "ProofFailed")
+    else:
+        return plan
+    return replace(plan, standings={**plan.standings, SERVICE: standing})
+
+
+def prove(
+    graph: Graph,
+    snapshot: Snapshot,
+    rotated: Rotated,
+    artifacts: Mapping[str, Mapping[str, Any]],
+    environment: Environment,
+    driver: Driver,
+    at: str,
+) -> Proof:
+    """Prove the release beyond its rotation. artifacts: what the ledger knows of models, by training key."""
+    assert rotated.seen is not None
+    artifact = graph.nodes[RELEASE].desired.environment["TRIMTAB_ARTIFACT_DIGEST"]
+    record = next((str(each["record"]) for each in artifacts.values() if each["digest"] == artifact), "")
+    folder = record.removesuffix(".json")
+    claim = Claim(
+        artifact=artifact,
+        address=rotated.seen.healthy[0],
+        url=url_of(graph, snapshot, environment),
+        key_id=_observed(snapshot, KEY).id if KEY in graph.nodes else None,
+        golden=(environment.spec.buckets.data, f"{folder}/golden.json") if folder else None,
+    )
+    return Proof(release_in(graph), at, prove_version(claim, driver), prove_golden(claim, driver))
+
+
+def _observed(snapshot: Snapshot, node: str) -> Any:
+    seen = snapshot.seen[node]
+    assert isinstance(seen, Found), "only a converged graph is proven"
+    return seen.observed
