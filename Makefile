@@ -33,11 +33,12 @@ test: environments  ## All tests
 quick: $(STAMP)  ## The tests without real training
 	$(BIN)/pytest -q -n 2 --dist loadgroup -m "not slow" $(TESTS)
 
-lint: $(STAMP)  ## Formatting, lint, types, import contracts
+lint: $(STAMP)  ## Formatting, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/generate.py --check
 
 fix: $(STAMP)  ## Format, and mend what can be mended
 	$(BIN)/ruff format .
