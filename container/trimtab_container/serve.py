@@ -2,6 +2,7 @@
 
 Bare ASGI on uvicorn and httptools. A model is answered from the event loop when one inference takes less than it costs to
 hand it to a thread; a slower one runs on as many threads as there are processors, and what would wait too long is refused.
+User code (see hooks) always runs on those threads: it may wait as long as it likes, and /ping answers on.
 Source: Amazon SageMaker Developer Guide, "Custom inference code with hosting services".
 """
 
@@ -13,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import uvicorn
@@ -21,14 +22,18 @@ import uvicorn
 import trimtab_container
 from trimtab_container.contract import usable_cpus
 from trimtab_container.formats import JSON, Refused, accepted, read, write
+from trimtab_container.hooks import HookError, HookFailed, Hooks, load_hooks
 from trimtab_container.metrics import Metrics
 from trimtab_container.model import Model, ModelError, load
 from trimtab_container.paths import Paths
+from trimtab_container.pipeline import Answer, Pipeline
 
+CODE = "/opt/program"  # where an image has the serving files
 MAX_BODY = 6 * 1024 * 1024  # bytes; what InvokeEndpoint takes
 DRAIN_S = 25  # SageMaker and ECS kill 30 s after SIGTERM
 INLINE_S = 0.002  # a shorter inference is cheaper on the loop than on a thread
 WAITING_PER_THREAD = 32
+T = TypeVar("T")
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -36,11 +41,12 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 class Server:
     """The two ASGI applications of one model."""
 
-    def __init__(self, folder: Path, release: str, expected: str) -> None:
-        self._folder, self._release, self._expected = folder, release, expected
+    def __init__(self, folder: Path, release: str, expected: str, hooks: Hooks = Hooks()) -> None:  # noqa: B008 - frozen
+        self._folder, self._release, self._expected, self._hooks = folder, release, expected, hooks
         self._model: Model | None = None
+        self._pipeline: Pipeline | None = None  # where requests pass through user code
         self._problem = "the model is being loaded"
-        self._threads = ThreadPoolExecutor(usable_cpus(), thread_name_prefix="inference")
+        self.threads = ThreadPoolExecutor(usable_cpus(), thread_name_prefix="inference")
         self._most = usable_cpus() * WAITING_PER_THREAD
         self._headers: list[tuple[bytes, bytes]] = []
         self.metrics = Metrics("", release)
@@ -48,17 +54,23 @@ class Server:
     def load(self) -> None:
         """Load and prove the model; what is wrong is told by /ping, and on stderr."""
         try:
-            self._model = load(self._folder, self._expected)
+            model = load(self._folder, self._expected, self._hooks)
+            pipeline = Pipeline(model, self._hooks, self._folder) if self._hooks.of_requests else None
+            proven = pipeline.prove(model.golden) if pipeline else ""
         except (ModelError, OSError) as error:
-            self._problem = str(error)
+            self._problem = str(error).splitlines()[0]  # a traceback is for the log alone
             print(f"trimtab: {error}", file=sys.stderr, flush=True)
             return
-        self.metrics.artifact = self._model.digest
-        self._headers = [
-            (b"x-trimtab-release", self._release.encode()),
-            (b"x-trimtab-artifact", self._model.digest.encode()),
-        ]
-        print(f"trimtab: serving {self._model.digest}, one inference takes {self._model.seconds * 1000:.2f} ms", flush=True)
+        self.metrics.artifact = model.digest
+        self._headers = [(b"x-trimtab-release", self._release.encode()), (b"x-trimtab-artifact", model.digest.encode())]
+        if self._hooks.names:
+            self._headers.append((b"x-trimtab-hooks", ",".join(self._hooks.names).encode()))
+            print(
+                f"trimtab: {', '.join(self._hooks.names)} of inference.py; {proven or 'the golden request passes'}",
+                flush=True,
+            )
+        print(f"trimtab: serving {model.digest}, one inference takes {model.seconds * 1000:.2f} ms", flush=True)
+        self._pipeline, self._model = pipeline, model
 
     async def public(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """/invocations and /ping."""
@@ -107,17 +119,16 @@ class Server:
         try:
             if self._model is None:
                 raise Refused(503, "NotReady", self._problem)
-            headers = dict(scope["headers"])
-            kind = accepted(headers.get(b"accept", b"").decode("latin-1"))
-            batch = read(
-                await _body(headers, receive), headers.get(b"content-type", b"").decode("latin-1"), self._model.input
-            )
-            records = len(batch)
-            answers = await self._infer(self._model, batch)
-            await _answer(send, 200, write(answers, kind, self._model), kind.encode(), self._headers)
+            answer = await self._reply(self._model, dict(scope["headers"]), receive)
+            records = answer.records
+            await _answer(send, 200, answer.body, answer.kind.encode("latin-1", "replace"), self._headers)
         except Refused as refused:
             status = refused.status
             await self._refuse(send, refused)
+        except HookFailed as failed:
+            status = 500
+            print(failed.trace(), file=sys.stderr, flush=True)
+            await self._refuse(send, Refused(500, "HookFailed", f"{failed.name} of inference.py failed; the log says why"))
         except Exception as error:  # the one place round a request: a fault of ours is answered, counted and logged
             status = 500
             print(f"trimtab: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
@@ -126,12 +137,24 @@ class Server:
             self.metrics.in_flight -= 1
             self.metrics.count(status, time.perf_counter() - started, records)
 
-    async def _infer(self, model: Model, batch: Any) -> Any:
+    async def _reply(self, model: Model, headers: dict[bytes, bytes], receive: Receive) -> Answer:
+        """Read, infer, write: by the user's functions where there are some."""
+        accept, kind = (headers.get(name, b"").decode("latin-1") for name in (b"accept", b"content-type"))
+        if self._pipeline:
+            named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
+            return await self._on_a_thread(self._pipeline.answer, await _body(headers, receive), kind, accept, named)
+        wanted = accepted(accept)
+        batch = read(await _body(headers, receive), kind, model.input)
         if model.seconds * len(batch) <= INLINE_S:
-            return model.predict(batch)
+            answers = model.predict(batch)
+        else:
+            answers = await self._on_a_thread(model.predict, batch)
+        return Answer(write(answers, wanted, model), wanted, len(batch))
+
+    async def _on_a_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         if self.metrics.in_flight > self._most:
             raise Refused(503, "TooBusy", f"{self._most} requests are waiting already")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, model.predict, batch)
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
 
     async def _refuse(self, send: Send, refused: Refused) -> None:
         await _answer(send, refused.status, refused.body, JSON.encode(), self._headers)
@@ -167,11 +190,23 @@ async def _answer(
 def main() -> int:
     """Serve until SIGTERM, then finish what is in flight; returns the exit code."""
     paths = Paths.of(os.environ)
-    server = Server(paths.model, os.environ.get("TRIMTAB_RELEASE", ""), os.environ.get("TRIMTAB_ARTIFACT_DIGEST", ""))
+    try:
+        hooks = load_hooks(Path(os.environ.get("TRIMTAB_CODE_DIR") or CODE))
+    except HookError as error:
+        print(f"trimtab: {error}", file=sys.stderr, flush=True)
+        return 1
+    release, expected = os.environ.get("TRIMTAB_RELEASE", ""), os.environ.get("TRIMTAB_ARTIFACT_DIGEST", "")
+    server = Server(paths.model, release, expected, hooks)
     host = os.environ.get("TRIMTAB_BIND_ADDRESS") or "0.0.0.0"  # noqa: S104 - a container's own address
     port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT") or 8080)
     inner = int(os.environ.get("TRIMTAB_METRICS_PORT") or 9090)
-    return asyncio.run(_serve(server, host, port, inner))
+    code = asyncio.run(_serve(server, host, port, inner))
+    server.threads.shutdown(wait=False, cancel_futures=True)
+    if hooks.names:
+        # The interpreter waits for its threads, and one of the user's functions may never return.
+        sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 async def _serve(server: Server, host: str, port: int, inner_port: int) -> int:
@@ -182,8 +217,12 @@ async def _serve(server: Server, host: str, port: int, inner_port: int) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     running = [asyncio.ensure_future(each.serve()) for each in (public, inner)]
-    await loop.run_in_executor(None, server.load)
     waiting = asyncio.ensure_future(stopping.wait())
+    # Not awaited alone: a model_fn that never returns must not keep us from stopping.
+    loading = loop.run_in_executor(server.threads, server.load)
+    await asyncio.wait([loading, waiting, *running], return_when=asyncio.FIRST_COMPLETED)
+    if loading.done():
+        loading.result()  # a fault of ours ends the server
     await asyncio.wait([waiting, *running], return_when=asyncio.FIRST_COMPLETED)
     # A listener that could not be opened ends its server at once: that is a failure, a signal is not.
     code = 0 if stopping.is_set() else 1

@@ -5,67 +5,16 @@ import json
 import os
 import pickle
 import signal
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import urllib3
 
+from container_servers import POOL, serving
 from models import WEIGHTS, write_model
-from trimtab.local.commands import free_ports
 from trimtab_container.digests import folder_digest
-
-POOL = urllib3.PoolManager(retries=False, maxsize=8)
-
-
-@dataclass
-class Running:
-    process: "subprocess.Popen[bytes]"
-    public: str
-    inner: str
-
-    def ask(self, body: bytes, kind: str = "application/json", **headers: str) -> urllib3.BaseHTTPResponse:
-        return POOL.request("POST", f"{self.public}/invocations", body=body, headers={"Content-Type": kind, **headers})
-
-    def ping(self) -> urllib3.BaseHTTPResponse:
-        return POOL.request("GET", f"{self.public}/ping")
-
-
-@contextmanager
-def serving(base: Path, **variables: str) -> Iterator[Running]:
-    port, inner = free_ports(2)
-    environment = {
-        "PATH": os.environ["PATH"],
-        "SAGEMAKER_BASE_DIR": str(base),
-        "SAGEMAKER_BIND_TO_PORT": str(port),
-        "TRIMTAB_METRICS_PORT": str(inner),
-        "TRIMTAB_BIND_ADDRESS": "127.0.0.1",
-        "TRIMTAB_RELEASE": "r1",
-        **variables,
-    }
-    process = subprocess.Popen([sys.executable, "-m", "trimtab_container", "serve"], env=environment, cwd=base)
-    running = Running(process, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{inner}")
-    try:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                if running.ping().status == 200 or "being loaded" not in running.ping().data.decode():
-                    break
-            except urllib3.exceptions.HTTPError:
-                assert process.poll() is None
-            assert time.monotonic() < deadline
-            threading.Event().wait(0.02)
-        yield running
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +127,7 @@ def count(text: str) -> int:
             lambda value: value | {"input": {"name": "other", "dtype": "float32", "shape": [None, 2]}},
             "speaks of input",
         ),
+        ("card.json", lambda value: value | {"output": {"name": "other"}}, "speaks of output other; the model has probabil"),
     ],
 )
 def test_a_model_that_is_not_what_it_says_is_never_ready(tmp_path, name, change, said):

@@ -1,0 +1,72 @@
+"""`trimtab-container serve` as a real process on loopback."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import urllib3
+
+from trimtab.local.commands import free_ports
+
+POOL = urllib3.PoolManager(retries=False, maxsize=8)
+
+
+@dataclass
+class Running:
+    process: "subprocess.Popen[bytes]"
+    public: str
+    inner: str
+    output: IO[bytes]
+
+    @property
+    def log(self) -> str:
+        """All that it has printed."""
+        self.output.flush()
+        return Path(self.output.name).read_text()
+
+    def ask(self, body: bytes, kind: str = "application/json", **headers: str) -> urllib3.BaseHTTPResponse:
+        return POOL.request("POST", f"{self.public}/invocations", body=body, headers={"Content-Type": kind, **headers})
+
+    def ping(self) -> urllib3.BaseHTTPResponse:
+        return POOL.request("GET", f"{self.public}/ping")
+
+
+@contextmanager
+def serving(base: Path, **variables: str) -> Iterator[Running]:
+    port, inner = free_ports(2)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "SAGEMAKER_BASE_DIR": str(base),
+        "SAGEMAKER_BIND_TO_PORT": str(port),
+        "TRIMTAB_METRICS_PORT": str(inner),
+        "TRIMTAB_BIND_ADDRESS": "127.0.0.1",
+        "TRIMTAB_RELEASE": "r1",
+        **variables,
+    }
+    output = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed below
+    command = [sys.executable, "-m", "trimtab_container", "serve"]
+    process = subprocess.Popen(command, env=environment, cwd=base, stdout=output, stderr=output)
+    running = Running(process, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{inner}", output)
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                if running.ping().status == 200 or "being loaded" not in running.ping().data.decode():
+                    break
+            except urllib3.exceptions.HTTPError:
+                assert process.poll() is None, running.log
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.02)
+        yield running
+    finally:
+        process.kill()
+        process.wait()
+        output.close()
