@@ -9,13 +9,14 @@ sys.path.insert(0, str(TOP / "tests"))
 
 
 def main() -> None:
-    from bench import cloud, decisions, program, serving
+    from bench import cloud, decisions, passes, program, serving
 
     result: dict[str, object] = {}
     for name, work in (
         ("decisions", decisions.measure),
         ("program", program.measure),
         ("cloud", cloud.measure),
+        ("passes", passes.measure),
         ("serving", lambda: serving.measure(3.0)),
     ):
         print(f"{name} ...", flush=True)
