@@ -8,17 +8,21 @@ import click
 
 from trimtab.cli.output import talk
 
+TEMPLATES = ("pytorch", "sklearn")
+
 
 @click.command(name="init")
 @click.argument("folder", type=click.Path(path_type=Path), default=".")
 @click.option("--name", help="Name of the deployment; by default that of the folder.")
 @click.option("--namespace", default="default", show_default=True, help="Its namespace.")
+@click.option("--template", type=click.Choice(TEMPLATES), default="pytorch", show_default=True, help="What to start from.")
 @click.option("--environment", is_flag=True, help="Print an Environment for an AWS account instead.")
-def command(folder: Path, name: str | None, namespace: str, environment: bool) -> int:
-    """Write a document, PyTorch training code and a small dataset into FOLDER. The result passes `validate`.
+def command(folder: Path, name: str | None, namespace: str, template: str, environment: bool) -> int:
+    """Write a working project into FOLDER: a document, code, small data, and a README with the steps.
 
     \b
     Example: trimtab init my-model && python my-model/make_data.py
+             trimtab init my-model --template sklearn
              trimtab init --environment > environment.yaml
     """
     from trimtab.core.errors import UserError
@@ -31,8 +35,9 @@ def command(folder: Path, name: str | None, namespace: str, environment: bool) -
     taken = [each.name for each in folder.iterdir()] if folder.is_dir() else []
     if taken:
         raise UserError(f"{folder} is not empty: it holds {taken[0]}", code="TT6002", fix="name an empty or new folder")
-    _copy(templates.joinpath("pytorch"), folder, {"NAME": name or _label(folder.name), "NAMESPACE": namespace})
-    talk(f"wrote {folder}; next: python {folder / 'make_data.py'}, then trimtab apply {folder / 'deployment.yaml'}")
+    _copy(templates.joinpath(template), folder, {"NAME": name or _label(folder.name), "NAMESPACE": namespace})
+    first = f"python {folder / 'make_data.py'}, then " if (folder / "make_data.py").exists() else ""
+    talk(f"wrote {folder}; next: {first}trimtab apply {folder / 'deployment.yaml'}; README.md has the steps")
     return 0
 
 

@@ -46,6 +46,7 @@ def command(files: tuple[str, ...], no_digest_cache: bool, output: str) -> int:
     from trimtab.cli.planned import plan_body
     from trimtab.engine.former import changes
     from trimtab.engine.remember import GATE
+    from trimtab.plan.plan import fingerprint
 
     document, folder, environments = deployment_in(files)
     wanted = resolved(document, folder, digests=not no_digest_cache)
@@ -57,7 +58,15 @@ def command(files: tuple[str, ...], no_digest_cache: bool, output: str) -> int:
         since = changes(view, wanted, environment, found.reconciler.driver, acted)
     made = {each.node for each in view.ledger.resources} | ({GATE} if view.ledger.verdicts else set[str]())
     name = f"{wanted.namespace}/{wanted.name}"
-    body = plan_body(name, environment.metadata.name, view.ledger.generation, foreseen, since, made)
+    body = plan_body(
+        name,
+        environment.metadata.name,
+        view.ledger.generation,
+        foreseen,
+        since,
+        made,
+        fingerprint(view.graph, view.snapshot),
+    )
     if output == "table":
         for line in lines(body):
             click.echo(clipped(line))

@@ -21,7 +21,13 @@ DOES = ("create", "upload", "retrain", "judge", "rebuild", "renew", "update", "r
 
 
 def plan_body(
-    name: str, environment: str, generation: int, foreseen: Forecast, changes: Changes, made: Set[str]
+    name: str,
+    environment: str,
+    generation: int,
+    foreseen: Forecast,
+    changes: Changes,
+    made: Set[str],
+    fingerprint: str,
 ) -> dict[str, Any]:
     """The plan as JSON values.
 
@@ -39,7 +45,7 @@ def plan_body(
         "edits": [_input(each) for each in (*changes.contents, *changes.edits)],
         "withoutEffect": [_input(each) for each in changes.causes.without_effect],
         "actions": rows,
-        "fingerprint": foreseen.first.fingerprint,
+        "fingerprint": fingerprint,
     }
 
 

@@ -6,6 +6,7 @@ owns rates, retries, paging, tracing, counting, dry run and crash points, and pl
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cache
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
 
 T = TypeVar("T")
@@ -266,9 +267,9 @@ def differences(*triples: tuple[str, object, object]) -> tuple[Difference, ...]:
 
 def refs_in(desired: object) -> tuple[Ref, ...]:
     """Every Ref inside a Desired: dataclasses, mappings and sequences are walked."""
-    if isinstance(desired, Ref):
-        return (desired,)
-    return tuple(ref for child in _children(desired) for ref in refs_in(child))
+    found: list[Ref] = []
+    _collect(desired, found)
+    return tuple(found)
 
 
 def resolved(desired: T, values: Mapping[Ref, object]) -> T:
@@ -276,21 +277,38 @@ def resolved(desired: T, values: Mapping[Ref, object]) -> T:
     return cast(T, _resolve(desired, values))
 
 
-def _children(value: object) -> Sequence[object]:
-    if is_dataclass(value) and not isinstance(value, type):
-        return [getattr(value, each.name) for each in fields(value)]
-    if isinstance(value, Mapping):
-        return list(cast(Mapping[object, object], value).values())
-    if isinstance(value, (tuple, list)):
-        return cast(Sequence[object], value)
-    return ()
+_LEAVES = (str, int, float, bool, type(None))  # nearly all that a Desired is made of
+
+
+def _collect(value: object, found: list[Ref]) -> None:
+    if type(value) in _LEAVES:
+        return
+    if isinstance(value, Ref):
+        found.append(value)
+    elif isinstance(value, (tuple, list)):
+        for child in cast(Sequence[object], value):
+            _collect(child, found)
+    elif isinstance(value, Mapping):
+        for child in cast(Mapping[object, object], value).values():
+            _collect(child, found)
+    else:
+        for name in _field_names(type(value)):
+            _collect(getattr(value, name), found)
+
+
+@cache
+def _field_names(of: type) -> tuple[str, ...]:
+    """Of a dataclass; none of any other type."""
+    return tuple(each.name for each in fields(of)) if is_dataclass(of) else ()
 
 
 def _resolve(value: object, values: Mapping[Ref, object]) -> object:
+    if type(value) in _LEAVES:
+        return value
     if isinstance(value, Ref):
         return values.get(value, value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{each.name: _resolve(getattr(value, each.name), values) for each in fields(value)})
+    if names := _field_names(type(value)):
+        return replace(cast(Any, value), **{name: _resolve(getattr(value, name), values) for name in names})
     if isinstance(value, Mapping):
         mapping = cast(Mapping[object, object], value)
         return {key: _resolve(child, values) for key, child in mapping.items()}

@@ -6,7 +6,7 @@ from contextvars import copy_context
 from datetime import datetime
 from typing import Any
 
-from trimtab.core.kind import AnyKind, Broken, Failure, Progress, Ref, Unknown, refs_in, resolved
+from trimtab.core.kind import AnyKind, Broken, Failure, Progress, Ref, Unknown, resolved
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Resource
 from trimtab.graph.node import Graph, Node
@@ -63,7 +63,7 @@ class Observer:
         """The identity to read; or what is known without a read; or None: its parents come first."""
         if node.known_after:
             return Absent()
-        refs = refs_in(node.desired)
+        refs = node.refs
         values = {ref: _value(seen[ref.node], ref) for ref in refs if isinstance(seen.get(ref.node), Found)}
         identity = self._kinds[node.kind].identity(resolved(node.desired, values))
         if UNRESOLVED not in identity:

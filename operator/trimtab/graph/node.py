@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from trimtab.core.kind import refs_in
+from trimtab.core.kind import Ref, refs_in
 
 Stage: TypeAlias = Literal["environment", "dataset", "training", "evaluation", "image", "release", "gateway"]
 STAGES: tuple[Stage, ...] = ("environment", "dataset", "training", "evaluation", "image", "release", "gateway")
@@ -25,6 +25,10 @@ class Node:
     key: str | None = None  # generation key of what is immutable outside
     known_after: str | None = None  # id of the node whose outcome decides what this one is
     shared: bool = False  # belongs to the environment: many deployments use it, the last one to go takes it along
+    refs: tuple[Ref, ...] = field(init=False, compare=False, repr=False)  # in desired; asked for many times a pass
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "refs", refs_in(self.desired))
 
     @property
     def kind(self) -> str:
@@ -33,7 +37,7 @@ class Node:
     @property
     def parents(self) -> tuple[str, ...]:
         """Ids of parents, each once: those referred to, then those by order."""
-        referred = (ref.node for ref in refs_in(self.desired))
+        referred = (ref.node for ref in self.refs)
         waited = (self.known_after,) if self.known_after else ()
         return tuple(dict.fromkeys((*referred, *waited, *self.after)))
 

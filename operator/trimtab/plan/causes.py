@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from trimtab.core.kind import refs_in
 from trimtab.graph.node import Graph, Node
 from trimtab.plan.changes import ContentEdit, Edit
 
@@ -99,7 +98,7 @@ def _reached(before: Graph, tried: Graph) -> Iterator[str]:
 
 def _sources(graph: Graph, node: Node) -> Iterator[str]:
     """All nodes above from which a value flows down; those that only come earlier carry nothing."""
-    direct = {ref.node for ref in refs_in(node.desired)} | ({node.known_after} if node.known_after else set[str]())
+    direct = {ref.node for ref in node.refs} | ({node.known_after} if node.known_after else set[str]())
     for id in direct:
         yield id
         yield from _sources(graph, graph.nodes[id])

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trimtab.core.kind import Difference, refs_in
+from trimtab.core.kind import Difference
 from trimtab.graph.node import Graph, Node
 from trimtab.plan.plan import Action, History, Kinds, Plan, plan
 from trimtab.plan.snapshot import Found, Snapshot
@@ -45,7 +45,7 @@ def _foreseen(node: Node, snapshot: Snapshot, first: Plan, fresh: set[str]) -> A
         return Action("wait", node.id, standing.because)
     if not isinstance(snapshot.seen[node.id], Found):
         return Action("create", node.id, standing.because, desired=node.desired)
-    changing = [ref for ref in refs_in(node.desired) if ref.node in fresh]
+    changing = [ref for ref in node.refs if ref.node in fresh]
     if not changing:
         return None
     differences = tuple(Difference(ref.field, have="(as it is)", want=str(ref)) for ref in changing)

@@ -73,7 +73,6 @@ class Plan:
 
     actions: tuple[Action, ...]
     standings: Mapping[str, Standing]
-    fingerprint: str = ""
 
     @property
     def writes(self) -> tuple[Action, ...]:
@@ -102,7 +101,8 @@ class History:
 
     def is_settled(self, node: Node) -> bool:
         """Whether the node is declared as it was when all was last as declared: a difference is drift then."""
-        return self.settled.get(node.id) == settled_digest(node)
+        known = self.settled.get(node.id)
+        return known is not None and known == settled_digest(node)
 
     def owner_of(self, node: Node) -> str:
         return self.environment_uid if node.shared else self.uid
@@ -127,7 +127,8 @@ def plan(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds, rules
         blocker = next((parent for parent in node.parents if not standings[parent].is_ok), None)
         transfer, replaces = snapshot.transfers.get(node.id), _replaced(node, snapshot)
         settled = history.is_settled(node)
-        case = _Case(node, kinds[node.kind], resolved(node.desired, values), transfer, blocker, replaces, rules, settled)
+        desired = resolved(node.desired, values) if node.refs else node.desired
+        case = _Case(node, kinds[node.kind], desired, transfer, blocker, replaces, rules, settled)
         standing, action = _decide(case, seen, history)
         standings[node.id] = standing
         actions += [action] if action else []
@@ -136,7 +137,7 @@ def plan(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds, rules
     if not actions and all(standing.is_ok for standing in standings.values()):
         cleared = teardown(snapshot.stale, kinds)
         actions, standings = [*cleared.actions], standings | dict(cleared.standings)
-    return Plan(tuple(actions), standings, fingerprint(graph, snapshot))
+    return Plan(tuple(actions), standings)
 
 
 def teardown(stale: Sequence[Stale], kinds: Kinds) -> Plan:
@@ -159,7 +160,7 @@ def fingerprint(graph: Graph, snapshot: Snapshot) -> str:
 
 def values_of(node: Node, seen: Found, graph: Graph) -> dict[Ref, object]:
     """Values that children refer to, from what was seen of this node."""
-    wanted = {ref for child in graph for ref in refs_in(child.desired) if ref.node == node.id}
+    wanted = {ref for child in graph for ref in child.refs if ref.node == node.id}
     return {ref: getattr(seen.observed, ref.field) for ref in wanted}
 
 
@@ -184,7 +185,7 @@ class _Case:
 
     @property
     def waits_for(self) -> str | None:
-        refs = refs_in(self.desired)
+        refs = refs_in(self.desired) if self.node.refs else ()
         return self.node.known_after or self.blocker or (refs[0].node if refs else None)
 
 

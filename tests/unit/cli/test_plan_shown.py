@@ -35,7 +35,6 @@ BODY = plan_body(
                 Action("update", SERVICE, "differs", (Difference("desiredCount", 1, 2),), identity="cluster|digits"),
             ),
             {},
-            "f" * 64,
         ),
         (
             (Action("create", JOB, f"known after {DATA}"),),
@@ -53,6 +52,7 @@ BODY = plan_body(
         Causes({JOB: Cause((FILES, EPOCHS)), IMAGE: Cause((), JOB), DATA: Cause((FILES,))}, (HISTORY,)),
     ),
     {JOB, IMAGE, DATA},
+    "f" * 64,
 )
 
 SHOWN = """\
@@ -103,17 +103,19 @@ def test_the_keys_of_the_json_are_those_of_the_reference():
 
 
 def test_nothing_to_do_is_said_in_a_line():
-    body = plan_body("a/b", "local", 1, Forecast(Plan((), {}), ()), Changes(), set())
+    body = plan_body("a/b", "local", 1, Forecast(Plan((), {}), ()), Changes(), set(), "f")
     assert (list(lines(body)), body["generation"]) == (["a/b in local: no changes"], 1)
 
 
 def test_the_first_plan_is_of_generation_1():
-    assert plan_body("a/b", "local", 0, Forecast(Plan((), {}), ()), Changes(), set())["generation"] == 1
+    assert plan_body("a/b", "local", 0, Forecast(Plan((), {}), ()), Changes(), set(), "f")["generation"] == 1
 
 
 def test_a_policy_shows_the_statement_that_differs():
     drift = (Difference("policy", '{"a":[{"b":1}]}', '{"a":[{"b":2}]}'),)
-    body = plan_body("a/b", "l", 1, Forecast(Plan((Action("update", "iam.Role/x", "", drift),), {}), ()), Changes(), set())
+    body = plan_body(
+        "a/b", "l", 1, Forecast(Plan((Action("update", "iam.Role/x", "", drift),), {}), ()), Changes(), set(), "f"
+    )
     assert body["actions"][0]["differences"] == [{"path": "policy.a[0].b", "have": 1, "want": 2}]
 
 

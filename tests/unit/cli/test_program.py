@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from trimtab.cli.init import TEMPLATES
 from trimtab.cli.main import COMMANDS, program, run
 
 EXAMPLE = Path("examples/digits/deployment.yaml")
@@ -17,7 +18,8 @@ HEAVY = ("boto3", "botocore", "kopf", "pydantic", "rich", "yaml", "moto")
 @pytest.mark.parametrize("word", ["--version", "--help"])
 def test_nothing_heavy_is_imported_to_say_who_it_is(word):
     told = f"print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr)"
-    code = f"import sys; from trimtab.cli.main import run; run(['{word}']); {told}"
+    code = f"import sys; from trimtab.cli.init import TEMPLATES
+from trimtab.cli.main import run; run(['{word}']); {told}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
 
@@ -62,13 +64,18 @@ def test_validate_checks_local_paths_at_the_field(tmp_path, capsys):
     assert "spec.code.source" in told
 
 
-def test_init_writes_a_project_that_is_valid_once_its_data_is_made(tmp_path, capsys):
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_init_writes_a_project_that_is_valid_once_its_data_is_made(tmp_path, capsys, template):
     project = tmp_path / "My Model"
-    assert run(["init", str(project)]) == 0
-    subprocess.run([sys.executable, str(project / "make_data.py")], check=True)
+    assert run(["init", str(project), "--template", template]) == 0
+    if (project / "make_data.py").exists():
+        subprocess.run([sys.executable, str(project / "make_data.py")], check=True)
     assert run(["validate", str(project / "deployment.yaml"), "-o", "json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"valid": ["ModelDeployment default/my-model"]}
-    assert run(["init", str(project)]) == 1
+    assert len((project / "deployment.yaml").read_text().splitlines()) <= 16
+    every = [path for path in project.rglob("*") if path.is_file()]
+    assert not [path for path in every if "@NAME" in path.read_bytes().decode(errors="replace")]
+    assert run(["init", str(project), "--template", template]) == 1
 
 
 def test_validate_needs_no_network(monkeypatch, tmp_path):
