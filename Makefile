@@ -56,6 +56,8 @@ lock: $(STAMP)  ## Resolve the locks anew (with hashes, naming no registry)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		--no-emit-package trimtab-container --extra local --group dev pyproject.toml -o locks/dev.txt
 	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --no-header locks/uv.in -o locks/uv.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		locks/sklearn-training.in -o operator/trimtab/local/locks/sklearn-training.txt
 
 clean:  ## Remove what was built
 	rm -rf build $(VENV) .pytest_cache .ruff_cache .import_linter_cache

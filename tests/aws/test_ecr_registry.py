@@ -420,18 +420,19 @@ def test_our_own_client_pushes_mounts_and_pulls(hub: Hub):
 def test_the_bundled_bases_are_there_and_the_same_everywhere(hub: Hub, tmp_path: Path):
     ecr = hub.cloud.client("ecr")
     names = {each["repositoryName"] for each in ecr.describe_repositories()["repositories"]}
-    assert {"trimtab/host-python", "trimtab/pytorch-training"} <= names
+    assert {"trimtab/host-python", "trimtab/pytorch-training", "trimtab/sklearn-training"} <= names
     digests = [hub.cloud.executor.image_digest(f"127.0.0.1:4566/{name}") for name in BASES]
     with job_cloud(tmp_path / "another", tmp_path / "cache") as other:
         assert [other.executor.image_digest(f"127.0.0.1:4566/{name}") for name in BASES] == digests
-    config = json.loads(hub.ask("GET", "/v2/trimtab/pytorch-training/manifests/2").data)["config"]["digest"]
-    labels = json.loads(hub.ask("GET", f"/v2/trimtab/pytorch-training/blobs/{config}").data)["config"]["Labels"]
-    assert labels["trimtab.dev/base"] == "host"
-    assert "torch==" in labels["trimtab.dev/requirements"]
-    assert "://" not in labels["trimtab.dev/requirements"]  # no registry of packages is named
+    for name, tag, package in (("pytorch", "2", "torch=="), ("sklearn", "1", "skl2onnx==")):
+        config = json.loads(hub.ask("GET", f"/v2/trimtab/{name}-training/manifests/{tag}").data)["config"]["digest"]
+        labels = json.loads(hub.ask("GET", f"/v2/trimtab/{name}-training/blobs/{config}").data)["config"]["Labels"]
+        assert labels["trimtab.dev/base"] == "host"
+        assert package in labels["trimtab.dev/requirements"]
+        assert "://" not in labels["trimtab.dev/requirements"]  # no registry of packages is named
 
 
-BASES = ("trimtab/host-python:3.11", "trimtab/pytorch-training:2")
+BASES = ("trimtab/host-python:3.11", "trimtab/pytorch-training:2", "trimtab/sklearn-training:1")
 
 
 def test_a_signed_request_below_v2_is_not_the_registrys(hub: Hub):

@@ -1,6 +1,7 @@
-"""The two images that the local cloud brings: empty, and marked to stand for a Python of this machine.
+"""The images that the local cloud brings: empty, and marked to stand for a Python of this machine.
 
-`trimtab/host-python:3.11` is the base of serving images; `trimtab/pytorch-training:2` trains, and its lock is a label.
+`trimtab/host-python:3.11` is the base of serving images; `trimtab/pytorch-training:2` and `trimtab/sklearn-training:1`
+train, and the lock of each is a label.
 """
 
 import hashlib
@@ -8,17 +9,18 @@ import json
 from datetime import datetime
 from typing import Any
 
-from trimtab.local.environments import training_lock
+from trimtab.local.environments import TRAINING, training_lock
 from trimtab.local.images import ImageStore, Repository
 
-BASES = {"trimtab/host-python": "3.11", "trimtab/pytorch-training": "2"}
+BASES = {"trimtab/host-python": "3.11", "trimtab/pytorch-training": "2", "trimtab/sklearn-training": "1"}
+_LOCKED = {f"trimtab/{framework}-training": framework for framework in TRAINING}
 _CONFIG, _MANIFEST = "application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.manifest.v1+json"
 
 
 def push_bases(images: ImageStore, now: datetime) -> None:
-    """Put both into the registry; nothing is written when they are there."""
+    """Put them into the registry; nothing is written when they are there."""
     for name, tag in BASES.items():
-        lock = training_lock() if name == "trimtab/pytorch-training" else ""
+        lock = training_lock(_LOCKED[name]) if name in _LOCKED else ""
         repository = images.repositories.get(name) or Repository(name, now)
         config = _config(lock)
         digest = images.add_blob(config)

@@ -24,7 +24,9 @@ spec:
     subnets: [{subnets}]
     securityGroups: {{tasks: [{tasks}], loadBalancer: [{balancer}]}}
   images:
-    training: {{pytorch: "{host}/trimtab/pytorch-training:2"}}
+    training:
+      pytorch: "{host}/trimtab/pytorch-training:2"
+      sklearn: "{host}/trimtab/sklearn-training:1"
     serving: "{host}/trimtab/host-python:3.11"
   gateway: {{invokeUrl: "{invoke}/{{api}}/{{stage}}"}}
 """

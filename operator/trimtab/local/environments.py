@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-TRAINING_LOCK = "locks/pytorch-training.txt"
+TRAINING = ("pytorch", "sklearn")  # frameworks that the local cloud trains with
 
 
 class EnvironmentFailed(Exception):
@@ -46,9 +46,9 @@ def environment_for(lock: str, cache: Path) -> Path:
     return path
 
 
-def training_lock() -> str:
-    """The lock of the bundled training image."""
-    return files("trimtab.local").joinpath(TRAINING_LOCK).read_text()
+def training_lock(framework: str) -> str:
+    """The lock of a framework's bundled training image."""
+    return files("trimtab.local").joinpath(f"locks/{framework}-training.txt").read_text()
 
 
 def serving_lock() -> str:
@@ -100,12 +100,10 @@ def _locked(path: Path) -> Generator[None]:
 def main() -> None:
     """Make the environments of the bundled images, and say so."""
     cache = cache_folder()
-    for name, lock in (("serving", serving_lock()), ("training", training_lock())):
+    for name, lock in (("serving", serving_lock()), *((each, training_lock(each)) for each in TRAINING)):
         path = environment_path(lock, cache)
         if not path.exists():
-            print(
-                f"making the {name} environment in {path} (once; training brings torch and takes some minutes)", flush=True
-            )
+            print(f"making the {name} environment in {path} (once; that of pytorch takes some minutes)", flush=True)
         environment_for(lock, cache)
 
 

@@ -11,7 +11,7 @@ from trimtab.model.environment import Environment
 from trimtab.model.fields import field_at
 from trimtab.model.load import Document
 
-FRAMEWORKS = ("pytorch",)
+FRAMEWORKS = ("pytorch", "sklearn")
 
 # (field, whether it asks for what is not built, what is not built)
 _Rule = tuple[str, Callable[[Any], bool], str]
@@ -50,7 +50,7 @@ def _framework(document: Document) -> Iterator[UserError]:
             position=document.positions.of("spec.training.framework.name"),
             code="TT1100",
             reason="NotBuiltYet",
-            fix="use pytorch, or training.image with an image of your own",
+            fix=f"use {' or '.join(FRAMEWORKS)}, or training.image with an image of your own",
         )
 
 

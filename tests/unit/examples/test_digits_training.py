@@ -26,7 +26,7 @@ ARTIFACTS = ["card.json", "golden.json", "model.onnx", "model.safetensors"]
 def python() -> str:
     from trimtab.local.environments import cache_folder, environment_for, training_lock
 
-    return str(environment_for(training_lock(), cache_folder()) / "bin" / "python3")
+    return str(environment_for(training_lock("pytorch"), cache_folder()) / "bin" / "python3")
 
 
 @pytest.fixture(scope="module")
