@@ -1,4 +1,4 @@
-"""Write the reference from the code: docs/reference/{fields,codes,commands,reasons}.md. With --check, only say what is stale."""
+"""Write the reference from the code: docs/reference/{fields,codes,commands,reasons}.md. --check: only say what is stale."""
 
 import sys
 from collections.abc import Iterator

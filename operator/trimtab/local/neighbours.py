@@ -8,6 +8,7 @@ tests/aws/test_gateway.py holds each private name of moto that is used here.
 import hashlib
 import io
 import os
+import shutil
 import threading
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from trimtab.local.protocol import Request, Response
 from trimtab.local.store import SqliteStore
 
 _INLINE = 64 * 1024
+_RESERVE = 16 * 1024 * 1024  # bytes of disk that large bodies may not take
 _KEPT_HEADERS = (
     "authorization",
     "content-type",
@@ -69,11 +71,20 @@ class Neighbours:
         with self._lock:
             if reading:
                 return self._dispatch(request)
+            self._make_room(len(request.body))
             self._number += 1
             response = self._write(request)
             if response.status < 400:
                 self._keep(request)
             return response
+
+    def _make_room(self, size: int) -> None:
+        """Refuse a large body while there is still room for the small records by which a person gets out of a full disk."""
+        free = shutil.disk_usage(self._files).free
+        if size > _INLINE and free - size < _RESERVE:
+            raise ServiceError(
+                "InsufficientStorage", f"the local cloud's disk is full: {free >> 20} MiB are free at {self._files}", 507
+            )
 
     def _write(self, request: Request) -> Response:
         """Dispatch with the seed of this request's number. A backend that is first touched makes ids of its own (a default
