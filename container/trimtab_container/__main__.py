@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import trimtab_container
 
-USAGE = """usage: trimtab-container train | evaluate | serve | check [--code DIR] [--model DIR] [--entry-point FILE]
+USAGE = """usage: trimtab-container train | evaluate | serve | check [--code DIR] [--model DIR] [--help]
   train      run the training script under SageMaker's contract
   evaluate   run the evaluation script, and check its evaluation.json
   serve      answer /ping and /invocations
-  check      say what is wrong with a code or model folder
+  check      say what is wrong with a code or model folder, before any deployment
 """
 
 

@@ -18,6 +18,10 @@ from trimtab_container.hooks import Context, HookFailed, Hooks
 
 MODEL, CARD, GOLDEN = "model.onnx", "card.json", "golden.json"
 _TOLERANCE = 1e-4
+_TYPES = {  # ONNX Runtime's names that are not NumPy's
+    "tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16", "tensor(bool)": "bool",
+    **{f"tensor({sign}int{bits})": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}  # fmt: skip
 
 
 class ModelError(ValueError):
@@ -79,7 +83,10 @@ def load(folder: Path, expected: str = "", hooks: Hooks = Hooks()) -> Model:  # 
             raise ModelError(f"{folder} holds no {name}")
     card, golden = _json(files, CARD), _json(files, GOLDEN)
     loaded = _by_the_user(folder, hooks) if hooks.model_fn else _session(files[MODEL])
-    session = loaded if _is_session(loaded) else None
+    session = loaded if _is_session(loaded) and len(loaded.get_inputs()) == 1 else None
+    if session is None and hooks.predict_fn is None:
+        names = ", ".join(each.name for each in loaded.get_inputs())
+        raise ModelError(f"the model has inputs {names}: one is served; write predict_fn in inference.py for several")
     tensor = _input(card, session)
     output = _output(card, session) if session else ""
     model = Model(loaded, tensor, output, tuple(map(str, card.get("classes") or ())), digest, card, golden)
@@ -172,6 +179,8 @@ def _input(card: dict[str, Any], session: Any) -> Tensor:
         raise ModelError(
             f"{CARD} speaks of input {declared.get('name')} {shape}; the model has {actual.name} {actual.shape}"
         )
+    if _TYPES.get(actual.type, dtype.name) != dtype.name:
+        raise ModelError(f"{CARD} speaks of input {actual.name} as {dtype.name}; the model takes {_TYPES[actual.type]}")
     return Tensor(actual.name, dtype, shape)
 
 

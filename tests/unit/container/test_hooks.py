@@ -11,8 +11,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import urllib3
+from onnx import TensorProto, helper
 
 from container_servers import POOL, serving
 from models import WEIGHTS, write_model
@@ -303,3 +305,22 @@ def test_a_model_of_ones_own_is_proven_by_a_whole_request(tmp_path):
         assert running.ping().status == 200, running.log
         assert running.ask(b"1:2 3:4", "text/x-pairs").json() == {"predictions": [3.0, 7.0]}
         assert "serve/golden.json is answered as declared" in running.log
+
+
+def test_a_model_with_several_inputs_is_served_and_proven_through_predict_fn(tmp_path):
+    code = """
+def predict_fn(data, model):
+    return model.run(None, {"a": data[:, :1], "b": data[:, 1:]})[0]
+"""
+    base = project(tmp_path, code)
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 1]) for name in ("a", "b", "sum")]
+    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["sum"])], "g", ends[:2], ends[2:])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(made, base / "model" / "model.onnx")
+    golden = {"inputs": [[1, 2]], "outputs": [[3]]}
+    (base / "model" / "golden.json").write_text(json.dumps(golden))
+    with with_hooks(base) as running:
+        assert running.ask(b"[[5, 6], [7, 8]]").json() == {"predictions": [[11.0], [15.0]]}, running.log
+    (base / "model" / "golden.json").write_text(json.dumps(golden | {"outputs": [[4]]}))
+    with with_hooks(base) as running:
+        assert "answered otherwise than in training" in running.ping().json()["error"]["message"]
