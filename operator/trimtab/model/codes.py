@@ -157,4 +157,7 @@ CODES: Mapping[str, Code] = {
         "There is nothing of that name to explain", "No field and no code has it.", "Start at `trimtab explain`."
     ),
     "TT6002": Code("A folder to write to is not empty", "Nothing of yours is overwritten.", "Name an empty folder."),
+    "TT6003": Code(
+        "A project cannot start from this model", "It is no file, or the template has none.", "Name a .onnx file, or s3://."
+    ),
 }
