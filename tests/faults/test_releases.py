@@ -168,6 +168,26 @@ def test_a_rollback_trains_and_builds_nothing_and_holds_until_it_is_released(clo
     assert delete(project).how == "gone"
 
 
+def test_generations_beyond_the_history_limit_are_collected(cloud, project):
+    project.write_text(project.read_text().rstrip() + "\n  revisionHistoryLimit: 1\n")
+    assert apply(project).how == "converged"
+    last = GOOD
+    for colour in ("red", "green", "blue"):
+        now = f"serving: {{replicas: {{min: 1}}, env: {{COLOUR: {colour}}}}}"
+        edit(project, last, now)
+        last = now
+        assert apply(project).how == "converged"
+    assert outcomes(project) == ["Superseded", "Serving"]
+    families = [arn for arn in cloud.client("ecs").list_task_definitions()["taskDefinitionArns"] if name_of(project) in arn]
+    assert len(families) == 2  # what serves, and what a rollback would go to
+    again = Counted()
+    assert apply(project, again).how == "converged"
+    assert again.made == []
+    assert run("rollback", full_name(project))[0] == 0
+    assert _running_environment(cloud, project)["COLOUR"] == "green"
+    assert delete(project).how == "gone"
+
+
 def _running_environment(cloud, project: Path) -> dict[str, str]:
     ecs = cloud.client("ecs")
     (service,) = [arn for arn in ecs.list_services(cluster=_cluster(cloud))["serviceArns"] if name_of(project) in arn]

@@ -63,11 +63,8 @@ DEPLOYMENT: dict[str, Any] = {
     "monitoring.capture.percent": 10,
     "monitoring.drift.enabled": True,
     "monitoring.action": "rollback",
-    "policy.drift": "report",
     "policy.deletion": "retain",
     "policy.adoption": "takeOver",
-    "policy.ignore": ["ecs.Service:desiredCount"],
-    "revisionHistoryLimit": 20,
     "suspend": True,
 }
 ENVIRONMENT_FIELDS: dict[str, Any] = {
@@ -109,6 +106,10 @@ ELSEWHERE = {
         "image.dockerfile": "its content's digest",
         "serving.gateway.kind": "has one choice",
         "model": "refused whole",
+        "policy.drift": "how a difference is decided on",
+        "policy.driftByKind": "how a difference is decided on",
+        "policy.ignore": "how a difference is decided on",
+        "revisionHistoryLimit": "what is collected",
     },
     "Environment": {
         "buckets.state": "where ledgers are kept",

@@ -38,7 +38,8 @@ _TRANSIENT = {
     "RequestTimeout", "RequestTimeoutException", "OperationAbortedException", "UpdateInProgressException",
 }  # fmt: skip
 _QUOTA = {"LimitExceededException", "LimitExceeded", "ResourceLimitExceeded", "ServiceQuotaExceededException",
-          "InsufficientStorage", "TooManyLoadBalancers", "TooManyTargetGroups", "TooManyRules", "TooManyListeners"}  # fmt: skip
+          "InsufficientStorage", "TooManyLoadBalancers", "TooManyTargetGroups", "TooManyRules",
+          "TooManyListeners"}  # fmt: skip
 _CONFLICT = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 
 # (service or "*", code pattern, message pattern, meaning): the first that matches wins.

@@ -17,6 +17,7 @@ from trimtab.core.kind import UID, AnyKind, Ref, Unknown, resolved
 from trimtab.engine.apply import apply
 from trimtab.engine.book import Book, BookCaller
 from trimtab.engine.claim import Rotated, in_rotation, judged, prove, release_in
+from trimtab.engine.collect import collected, condemned, not_yet_condemned, superfluous
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Lease, Ledger, Ledgers, Resource, Shared
 from trimtab.engine.observe import UNRESOLVED, Observer
@@ -77,16 +78,16 @@ class Outcome:
     troubles: tuple[Trouble, ...] = ()
     held_by: str = ""  # another operator holds the lease: nothing was done
     wrote: bool = False
-    unmarked: bool = False  # what was decided of releases is in the ledger, and not yet on the log group's tags
+    more: bool = False  # this pass left what only another finds to do: tags to set on the log group, generations to collect
 
     @property
     def is_converged(self) -> bool:
-        return self.plan.is_converged and not self.troubles and not self.held_by and not self.unmarked
+        return self.plan.is_converged and not self.troubles and not self.held_by and not self.more
 
     @property
     def is_stuck(self) -> bool:
         """Whether nothing will move without a person: something is broken or refused, and nothing else goes on."""
-        return not self.held_by and not self.unmarked and stuck_on(self.plan, self.troubles) is not None
+        return not self.held_by and not self.more and stuck_on(self.plan, self.troubles) is not None
 
 
 @dataclass(slots=True)
@@ -155,7 +156,9 @@ class Reconciler:
         while True:
             facts = facts_from(book.ledger, book.shared, wanted)
             graph = compile_graph(wanted.deployment, self.environment, facts)
-            snapshot = self.observer.snapshot(graph, self._stale(graph, book), self.clock.now(), self.transfers.view())
+            snapshot = self.observer.snapshot(
+                graph, self._stale(graph, book, wanted), self.clock.now(), self.transfers.view()
+            )
             record = artifact_record(graph, snapshot)
             if record is None or book.ledger.artifacts.get(graph.keys["training"]) == record:
                 break
@@ -165,8 +168,10 @@ class Reconciler:
         rules = rules_of(wanted.deployment)
         decided = plan(graph, snapshot, history, self.kinds, rules)
         unproven = [node for node in graph if self._needs_tags(node, decided, book)]
-        if unproven:
-            snapshot = self.observer.with_tags(snapshot, unproven)
+        clears = any(action.verb == "delete" for action in decided.actions)
+        if unproven or clears:
+            snapshot = self.observer.with_tags(snapshot, unproven, stale=clears)
+            snapshot = _ours(snapshot, {book.ledger.uid})
             decided = plan(graph, snapshot, history, self.kinds, rules)
         rotated = None
         if decided.is_converged:
@@ -187,14 +192,12 @@ class Reconciler:
         settled = {**view.plan.standings, SERVICE: Standing("ok")}
         return replace(view, plan=judged(replace(view.plan, standings=settled), view.rotated, made.failure))
 
-    def _stale(self, graph: Graph, book: Book) -> tuple[Resource, ...]:
-        """What lives through generations, is in the ledger, and is wanted no longer, or under another name.
-
-        What has a generation key stays for the history until the deployment goes.
-        """
+    def _stale(self, graph: Graph, book: Book, wanted: Wanted) -> tuple[Resource, ...]:
+        """What is in the ledger and wanted no longer: under another name, or of a generation beyond the history limit."""
         names = {node.id: self._identity(node) for node in graph}
         kept = (each for each in book.ledger.resources if not each.key)
-        return tuple(each for each in kept if names.get(each.node, "") not in (each.identity, None))
+        renamed = tuple(each for each in kept if names.get(each.node, "") not in (each.identity, None))
+        return renamed + superfluous(book.ledger, graph, wanted.deployment.spec.revision_history_limit)
 
     def _identity(self, node: Node) -> str | None:
         """The identity of a node as far as the document alone tells it; None when a parent's value is in it."""
@@ -234,6 +237,7 @@ class Reconciler:
         book.ledger = _declared(book.ledger, wanted)
         if held := self._held(book, view.plan):
             return Outcome(view, view.plan, book.ledger, held_by=held)
+        view = _condemning(view, book)
         found = tuple(_unrecorded(view, self.kinds, book.ledger))
         if view.plan.writes or found:
             self._announce(book, view, found)
@@ -246,9 +250,13 @@ class Reconciler:
         book.ledger = finished(
             book.ledger, view.graph, view.snapshot, view.plan, wanted, troubles, done=done, now=now, last_words=words
         )
+        if view.plan.is_converged:
+            limit = wanted.deployment.spec.revision_history_limit
+            book.ledger = collected(book.ledger, view.snapshot.stale, limit)
         wrote = book.save(self.ledgers) or outcome.wrote
         unmarked = (book.ledger.holds, book.ledger.quarantine) != (view.facts.holds, view.facts.quarantine)
-        return replace(outcome, ledger=book.ledger, wrote=wrote, unmarked=unmarked)
+        more = unmarked or (view.plan.is_converged and bool(self._stale(view.graph, book, wanted)))
+        return replace(outcome, ledger=book.ledger, wrote=wrote, more=more)
 
     def _last_words(self, view: View) -> str:
         service, release = view.graph.nodes[SERVICE].desired, view.graph.nodes[RELEASE].desired
@@ -318,6 +326,17 @@ class Reconciler:
         resources = {each.node: each for each in (*book.shared.resources, *shared)}
         users = tuple(sorted({*book.shared.users, book.ledger.uid}))
         book.shared = replace(book.shared, users=users, resources=tuple(resources[id] for id in sorted(resources)))
+
+
+def _condemning(view: View, book: Book) -> View:
+    """Deletes are in two phases: what this pass would delete is only marked, unless a pass before has marked it."""
+    doomed = [action.node for action in view.plan.actions if action.verb == "delete"]
+    fresh = not_yet_condemned(book.ledger, doomed)
+    if not fresh:
+        return view
+    book.ledger = condemned(book.ledger, doomed)
+    actions = tuple(action for action in view.plan.actions if action.node not in fresh)
+    return replace(view, plan=replace(view.plan, actions=actions))
 
 
 def _proof_failure(graph: Graph, ledger: Ledger) -> str:

@@ -221,6 +221,8 @@ def _pins(graph: Graph, snapshot: Snapshot, wanted: Wanted) -> dict[str, str]:
         "training": graph.keys.get("training", ""),
         "artifact": artifact.observed.digest if isinstance(artifact, Found) else "",
         "image": image.observed.digest if isinstance(image, Found) else "",
+        "imageKey": graph.keys.get("image", ""),
+        "launcher": graph.nodes["s3.Content/launcher"].key or "",
         "release": graph.keys.get("release", ""),
     }
 

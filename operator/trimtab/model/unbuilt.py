@@ -111,7 +111,6 @@ _DEPLOYMENT: tuple[_Rule, ...] = (
     ("spec.monitoring.action", lambda spec: spec.monitoring.action != "alert", "this action"),
     ("spec.policy.deletion", lambda spec: spec.policy.deletion != "delete", "deletion: retain"),
     ("spec.policy.adoption", lambda spec: spec.policy.adoption != "never", "adoption"),
-    ("spec.revisionHistoryLimit", lambda spec: spec.revision_history_limit != 10, "another history limit"),
     ("spec.suspend", lambda spec: spec.suspend, "suspending"),
 )
 
