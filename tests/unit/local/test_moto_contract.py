@@ -1,0 +1,143 @@
+"""What the local cloud relies on inside moto, a test for each name: an upgrade that moves one fails here, by name."""
+
+import ast
+import inspect
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.datastructures import Headers, MultiDict
+
+TOP = Path(__file__).resolve().parents[3]
+LOCAL = TOP / "operator" / "trimtab" / "local"
+
+# (module of moto, name): what the local cloud imports, and below which test stands for it.
+RELIED_ON = {
+    ("moto.core.parse", "PROTOCOL_PARSERS"),
+    ("moto.core.serialize", "get_serializer_class"),
+    ("moto.core.utils", "get_service_model"),
+    ("moto.core", "utils"),
+    ("moto", "backends"),
+    ("moto.backends", "get_backend"),
+    ("moto.ec2.models", "ec2_backends"),
+    ("moto.moto_api._internal", "mock_random"),
+    ("moto.moto_api._internal.models", "moto_api_backend"),
+    ("moto.moto_server", "werkzeug_app"),
+}
+
+
+def imported() -> set[tuple[str, str]]:
+    found: set[tuple[str, str]] = set()
+    for path in LOCAL.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "moto":
+                found |= {(str(node.module), each.name) for each in node.names}
+            elif isinstance(node, ast.Import):
+                found |= {tuple(each.name.rpartition(".")[::2]) for each in node.names if each.name.startswith("moto.")}  # type: ignore[misc]
+    return found
+
+
+def test_this_list_is_whole():
+    assert imported() == RELIED_ON
+
+
+def test_the_version_is_the_one_that_was_measured():
+    pinned = [line for line in (TOP / "locks" / "dev.txt").read_text().splitlines() if line.startswith("moto")]
+    assert any(f"=={version('moto')}" in line for line in pinned)
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "request_", "wanted"),
+    [
+        ("ecs", "ListServices", {"body": b'{"cluster": "c"}'}, {"cluster": "c"}),  # json
+        ("elbv2", "DescribeRules", {"values": MultiDict({"ListenerArn": "a"})}, {"ListenerArn": "a"}),  # query
+        ("apigateway", "GetRestApi", {"url_params": {"restapi_id": "x"}, "url_path": "/restapis/x"}, {"restApiId": "x"}),
+    ],
+)
+def test_protocol_parsers_read_a_request_of_each_protocol(service, operation, request_, wanted):
+    from moto.core.parse import PROTOCOL_PARSERS
+    from moto.core.utils import get_service_model
+
+    model = get_service_model(service).operation_model(operation)
+    parser: Any = PROTOCOL_PARSERS[model.service_model.protocol](model)
+    plain = {"method": "GET", "values": MultiDict(), "headers": Headers(), "body": b"", "url_path": "/", "url_params": {}}
+    parsed = parser.parse({**plain, **request_})
+    assert {name: value for name, value in parsed.items() if value is not None} == wanted
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"), [("ecs", "ListServices"), ("elbv2", "DescribeRules"), ("sts", "GetCallerIdentity")]
+)
+def test_a_serializer_writes_status_headers_and_body(service, operation):
+    from moto.core.serialize import get_serializer_class
+    from moto.core.utils import get_service_model
+
+    model = get_service_model(service).operation_model(operation)
+    serializer: Any = get_serializer_class(service, model.service_model.protocol)(model)
+    written = serializer.serialize({})
+    assert written["status_code"] == 200
+    assert isinstance(written["body"], (str, bytes))
+    assert dict(written["headers"])["Content-Type"]
+
+
+def test_backends_lists_its_modules_by_a_function_that_can_be_cached():
+    import moto.backends as backends
+
+    names = list(backends.list_of_moto_modules())
+    assert {"s3", "iam", "ec2"} <= set(names)
+
+
+def test_utils_names_the_methods_of_a_class_by_a_function_that_can_be_cached():
+    from moto.core import utils
+
+    class Responses:
+        def list_things(self) -> None: ...
+
+    assert "list_things" in utils.method_names_from_class(Responses)
+
+
+def test_get_backend_has_accounts_that_know_their_regions():
+    from moto.backends import get_backend
+
+    regions = get_backend("iam")["123456789012"]
+    assert "aws" in regions.regions
+
+
+def test_ec2_backends_hold_subnets_by_zone_and_vpcs_by_id():
+    from moto.ec2.models import ec2_backends
+
+    backend: Any = ec2_backends["123456789012"]["us-east-1"]
+    subnet = next(iter(next(iter(backend.subnets.values())).values()))
+    assert subnet.vpc_id in backend.vpcs
+    assert subnet.availability_zone in backend.subnets
+
+
+def test_mock_random_draws_the_same_ids_from_the_same_seed():
+    from moto.moto_api._internal import mock_random
+
+    def drawn() -> tuple[str, str]:
+        mock_random.seed(7)
+        return str(mock_random.uuid4()), mock_random.get_random_hex(8)
+
+    assert drawn() == drawn()
+
+
+def test_moto_api_backend_resets_everything():
+    from moto.moto_api._internal.models import moto_api_backend
+
+    assert list(inspect.signature(moto_api_backend.reset).parameters) == []
+
+
+def test_werkzeug_app_dispatches_by_the_credential_scope_to_an_app_for_each_service():
+    from moto.moto_server import werkzeug_app
+    from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+    application = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
+    scope = "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0"
+    environ = EnvironBuilder(
+        method="POST", data={"Action": "ListRoles", "Version": "2010-05-08"}, headers={"Authorization": scope}
+    ).get_environ()
+    body, status, _ = run_wsgi_app(application, environ, buffered=True)
+    assert status.startswith("200")
+    assert b"ListRolesResponse" in b"".join(body)
