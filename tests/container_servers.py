@@ -16,7 +16,7 @@ import urllib3
 
 from trimtab.local.commands import free_ports
 
-POOL = urllib3.PoolManager(retries=False, maxsize=8)
+POOL = urllib3.PoolManager(retries=False, maxsize=8, timeout=40)  # longer than a server drains
 
 
 @dataclass

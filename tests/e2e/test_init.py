@@ -99,3 +99,33 @@ def project_of(folder: Path, template: str) -> Iterator[tuple[Path, str, Callabl
         yield project, block, run
     finally:
         down(state, purge=True)
+
+
+HOOKS = """
+import numpy as np
+
+
+def input_fn(request_body, request_content_type):
+    if request_content_type != "text/x-cups":
+        raise ValueError(f"{request_content_type} is not taken")
+    return np.array([[float(cell) for cell in request_body.decode().split()]], np.float32)
+
+
+def output_fn(prediction, accept):
+    return f"cultivar {prediction.argmax()}", "text/plain"
+"""
+
+
+def test_own_code_answers_through_the_gateway_and_an_edit_of_it_trains_nothing(tmp_path: Path):
+    with project_of(tmp_path, "sklearn") as (project, block, run):
+        ask = "trimtab predict team/mine cups.txt --content-type text/x-cups"
+        (project / "cups.txt").write_text(" ".join(re.findall(r"[\d.]+", (project / "request.json").read_text())))
+        (project / "model" / "inference.py").write_text(HOOKS)
+        up = next(line for line in block.splitlines() if line.startswith("trimtab local up"))
+        told = run(f"{up}\ntrimtab apply deployment.yaml\n{ask}")
+        assert told.rstrip().endswith("cultivar 0")
+        (project / "model" / "inference.py").write_text(HOOKS.replace("cultivar", "kind"))
+        before = run("trimtab logs team/mine --tail 1000").count("exported model.onnx")
+        told = run(f"trimtab apply deployment.yaml\n{ask}")
+        assert told.rstrip().endswith("kind 0")
+        assert run("trimtab logs team/mine --tail 1000").count("exported model.onnx") == before == 1

@@ -8,6 +8,7 @@ from trimtab.compile.keys import generation_keys
 from trimtab.compile.names import Names
 from trimtab.compile.serving import image_nodes, log_node, release_of, role_nodes
 from trimtab.compile.training import content_nodes, training_nodes
+from trimtab.core.errors import UserError
 from trimtab.graph.node import Graph, graph_of
 from trimtab.model.deployment import ModelDeployment
 from trimtab.model.environment import Environment
@@ -41,11 +42,20 @@ def compile_graph(deployment: ModelDeployment, environment: Environment, facts: 
 
 
 def image_texts(deployment: ModelDeployment, environment: Environment) -> dict[str, str]:
-    """The images whose tags must be pinned: that of training, and the base of serving."""
+    """The images whose tags must be pinned: that of training, and the base of serving.
+
+    Raises UserError when the environment names no image for the framework.
+    """
     images, training = environment.spec.images, deployment.spec.training
     texts = {"serving": images.serving}
     if training and training.image:
         texts["training"] = training.image
     elif training and training.framework:
-        texts["training"] = images.training[training.framework.name]
+        framework, name = training.framework.name, environment.metadata.name
+        if framework not in images.training:
+            raise UserError(
+                f"environment {name} names no training image for {framework}", code="TT3004", reason="ImageMissing",
+                fix=f"add it to spec.images.training there, or use {' or '.join(sorted(images.training)) or 'training.image'}",
+            )  # fmt: skip
+        texts["training"] = images.training[framework]
     return texts
