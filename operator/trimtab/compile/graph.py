@@ -53,9 +53,12 @@ def image_texts(deployment: ModelDeployment, environment: Environment) -> dict[s
     elif training and training.framework:
         framework, name = training.framework.name, environment.metadata.name
         if framework not in images.training:
+            there = " or ".join(sorted(images.training)) or "training.image"
             raise UserError(
-                f"environment {name} names no training image for {framework}", code="TT3004", reason="ImageMissing",
-                fix=f"add it to spec.images.training there, or use {' or '.join(sorted(images.training)) or 'training.image'}",
-            )  # fmt: skip
+                f"environment {name} names no training image for {framework}",
+                code="TT3004",
+                reason="ImageMissing",
+                fix=f"add it to spec.images.training there, or use {there}",
+            )
         texts["training"] = images.training[framework]
     return texts
