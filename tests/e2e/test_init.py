@@ -20,10 +20,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 ANSWER = '"labels":["first"]'
 
 
-def test_the_readme_of_a_new_project_takes_it_to_an_answer_and_away_again(tmp_path: Path):
-    with project_of(tmp_path, "sklearn") as (project, block, run):
+@pytest.mark.parametrize(("template", "answer"), [("pytorch", '"labels":["third"]'), ("sklearn", ANSWER)])
+def test_the_readme_of_a_new_project_takes_it_to_an_answer_and_away_again(tmp_path: Path, template: str, answer: str):
+    with project_of(tmp_path, template) as (project, block, run):
         told = run(f"{block}\ntrimtab status -o json")
-        assert ANSWER in told
+        assert answer in told
         assert told.rstrip().endswith("[]")  # deleted: nothing is left
         assert (project / "data").is_dir()
 
