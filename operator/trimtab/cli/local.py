@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from trimtab.cli.output import output_option, print_data, talk
+from trimtab.cli.output import output_option, print_data, print_table, talk
 
+KINDS = ("throttle", "serverError", "timeout", "reset")  # a test holds them against trimtab.local.faults
 _STATE = click.option("--state", type=click.Path(path_type=Path), help="State folder; by default that of this user.")
 
 
@@ -127,3 +128,65 @@ def _folder(state: Path | None) -> Any:
     from trimtab.local.paths import state_folder
 
     return state.resolve() if state else state_folder()
+
+
+@command.group(name="fault")
+def fault() -> None:
+    """Inject faults into calls, to see what your tools do: throttling, server errors, silence, broken connections."""
+
+
+@fault.command(name="add")
+@_STATE
+@click.option("--service", required=True, help="As botocore names it: ecs, s3, sagemaker, ...")
+@click.option("--operation", default="", help="As the API names it; all of the service by default.")
+@click.option("--kind", type=click.Choice(KINDS), required=True, help="What happens instead of an answer.")
+@click.option("--times", type=click.IntRange(1), default=1, show_default=True, help="How often.")
+@click.option("--after", is_flag=True, help="After the effect: the call is done, and its answer is lost.")
+def add_fault(state: Path | None, service: str, operation: str, kind: str, times: int, after: bool) -> int:
+    """Make the next calls fail. S3's reads all count as GetObject, its writes as PutObject.
+
+    \b
+    Example: trimtab local fault add --service ecs --operation CreateService --kind timeout --after
+             trimtab local fault add --service s3 --kind throttle --times 5
+    """
+    from trimtab.local.commands import faults
+
+    moment = "after" if after else "before"
+    asked = {"service": service, "operation": operation, "kind": kind, "when": moment, "count": times}
+    talk(f"{len(faults(_folder(state), 'POST', [asked]))} faults are due")
+    return 0
+
+
+@fault.command(name="list")
+@_STATE
+@output_option
+def list_faults(state: Path | None, output: str) -> int:
+    """List what is due.
+
+    \b
+    Example: trimtab local fault list
+    """
+    from trimtab.local.commands import faults
+
+    due = faults(_folder(state), "GET")
+    if output != "table":
+        print_data(due, output)
+        return 0
+    fields = ("service", "operation", "kind", "when", "count")
+    print_table([field.upper() for field in fields], [[str(each[field]) or "any" for field in fields] for each in due])
+    return 0
+
+
+@fault.command(name="clear")
+@_STATE
+def clear_faults(state: Path | None) -> int:
+    """Forget what is due.
+
+    \b
+    Example: trimtab local fault clear
+    """
+    from trimtab.local.commands import faults
+
+    faults(_folder(state), "DELETE")
+    talk("no fault is due")
+    return 0

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from trimtab.local.faults import Dropped, Faults
 from trimtab.local.http import HttpPlane
 from trimtab.local.images import ImageStore
 from trimtab.local.neighbours import Neighbours
@@ -39,17 +40,6 @@ class Entry:
     write: bool
     status: int
     code: str
-
-
-@dataclass(slots=True)
-class Fault:
-    """A fault to inject: how often it is still due, and whether before or after the effect."""
-
-    service: str
-    operation: str  # "" for any
-    kind: str  # "throttle", "500", "timeout"
-    when: str = "before"
-    count: int = 1
 
 
 class SystemClock:
@@ -90,7 +80,7 @@ class Cloud:
         self._hosts = frozenset({f"127.0.0.1:{settings.port}", f"localhost:{settings.port}"})
         self._journal: deque[Entry] = deque(maxlen=_JOURNAL)
         self._number = 0
-        self._faults: list[Fault] = []
+        self._faults = Faults()
         self.http = HttpPlane()
         self.http.start()
         self.world = World(
@@ -142,7 +132,7 @@ class Cloud:
     # --- requests ---
 
     def handle(self, request: Request) -> Response:
-        """Answer one request of the control plane."""
+        """Answer one request of the control plane. Raises Dropped for an injected silence."""
         request_id = str(uuid.uuid4())
         operation: Operation | None = None
         code = ""
@@ -159,6 +149,9 @@ class Cloud:
                 return self._own(request)
             operation = operation_of(request, signed.service)
             response = self._faulty(request, operation, request_id, signed.region)
+        except Dropped:
+            self._note(operation, 0, "Dropped", request_id)
+            raise
         except ServiceError as error:
             code = error.code
             response = refusal(operation, error, request_id)
@@ -167,21 +160,10 @@ class Cloud:
 
     def _faulty(self, request: Request, operation: Operation, request_id: str, region: str) -> Response:
         """Serve, with the faults that are due before or after the effect."""
-        self._inject(operation, "before")
+        self._faults.strike(operation.service, operation.name, "before")
         response = self._serve(request, operation, request_id, region)
-        self._inject(operation, "after")
+        self._faults.strike(operation.service, operation.name, "after")
         return response
-
-    def _inject(self, operation: Operation, when: str) -> None:
-        due = next((each for each in self._faults if each.when == when and _meant(each, operation)), None)
-        if due is None:
-            return
-        due.count -= 1
-        if due.count <= 0:
-            self._faults.remove(due)
-        if due.kind == "throttle":
-            raise ServiceError("ThrottlingException", "Rate exceeded", 400)
-        raise ServiceError("InternalFailure", "injected", 500)
 
     def _serve(self, request: Request, operation: Operation, request_id: str, region: str) -> Response:
         overlay = self.world.overlays.get(operation.service)
@@ -213,12 +195,12 @@ class Cloud:
         if request.path == "/_trimtab/journal" and request.method == "GET":
             since = int(dict(request.query).get("since", "0"))
             return _plain(200, {"entries": [asdict(each) for each in self.journal(since)]})
-        if request.path == "/_trimtab/faults" and request.method == "POST":
-            self._faults += [Fault(**each) for each in json.loads(request.body)]
-            return _plain(200, {"faults": len(self._faults)})
-        if request.path == "/_trimtab/faults" and request.method == "DELETE":
-            self._faults.clear()
-            return _plain(200, {"faults": 0})
+        if request.path == "/_trimtab/faults" and request.method in ("GET", "POST", "DELETE"):
+            if request.method == "POST":
+                self._faults.add(request.body)
+            elif request.method == "DELETE":
+                self._faults.clear()
+            return _plain(200, {"faults": self._faults.shown()})
         raise ServiceError("NotFound", f"there is no {request.path}", 404)
 
     def journal(self, since: int = 0) -> list[Entry]:
@@ -235,10 +217,6 @@ class Cloud:
             self._journal.append(
                 Entry(self._number, at, request_id, self._principal, operation.service, operation.name, write, status, code)
             )
-
-
-def _meant(fault: Fault, operation: Operation) -> bool:
-    return fault.service == operation.service and fault.operation in ("", operation.name)
 
 
 def _snake(name: str) -> str:

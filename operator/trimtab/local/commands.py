@@ -156,6 +156,29 @@ def _cloud(state: Path | None) -> Generator[Mapping[str, str]]:
         down(folder, purge=state is None)
 
 
+def faults(folder: Path, verb: str, body: Sequence[Mapping[str, object]] = ()) -> list[dict[str, object]]:
+    """Read (GET), add (POST) or clear (DELETE) injected faults; returns those that are due then. Raises UserError."""
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    info = cloud_info(folder)
+    data = json.dumps(list(body)).encode() if body else None
+    url = f"{info.endpoint}/_trimtab/faults"
+    request = AWSRequest(verb, url, data=data)
+    SigV4Auth(Credentials(info.access_key_id, info.secret_access_key), "trimtab", info.region).add_auth(request)
+    reply = urllib3.request(verb, url, body=data, headers=dict(request.headers.items()), retries=False)
+    if reply.status != 200:
+        raise UserError(
+            f"the local cloud refuses the fault: {reply.data.decode(errors='replace')}",
+            code="TT5006",
+            reason="Rejected",
+            fix="see `trimtab local fault add --help`",
+        )
+    due: list[dict[str, object]] = reply.json()["faults"]
+    return due
+
+
 def free_ports(count: int) -> list[int]:
     """Loopback ports that nobody listens on now."""
     sockets = [socket.socket() for _ in range(count)]

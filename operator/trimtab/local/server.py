@@ -6,6 +6,8 @@ import logging
 import os
 import secrets
 import signal
+import socket
+import struct
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -15,21 +17,23 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from cheroot.wsgi import Server
+from cheroot.wsgi import Server, WSGIGateway_10
 
 from trimtab.local.bootstrap import prepare
 from trimtab.local.cloud import Cloud, Settings
 from trimtab.local.environments import cache_folder
 from trimtab.local.executor import ProcessExecutor
+from trimtab.local.faults import Dropped
 from trimtab.local.overlay import World
 from trimtab.local.overlays import OVERLAYS
 from trimtab.local.paths import ACCOUNT, REGION, CloudInfo, own_folder, write_info
-from trimtab.local.protocol import Request
+from trimtab.local.protocol import Request, Response
 from trimtab.local.security import Key
 
 log = logging.getLogger("trimtab.local")
 _TICK_S = 0.1
 _THREADS = 16
+_CONNECTION = "trimtab.connection"
 
 
 def main() -> None:
@@ -66,6 +70,7 @@ def with_gateway(
         numthreads=_THREADS,
         request_queue_size=128,
     )
+    gateway.gateway = _Gateway
     gateway.prepare()  # raises OSError while nothing else has begun
     port = int(gateway.bind_addr[1])
     settings = Settings(folder, ACCOUNT, REGION, port, invoke_port, key)
@@ -133,6 +138,22 @@ def _tick(cloud: Cloud, stop: threading.Event) -> None:
             stop.wait(1.0)
 
 
+class _Gateway(WSGIGateway_10):
+    """cheroot's own, which also hands out the connection: an injected fault closes it."""
+
+    def get_environ(self) -> dict[str, Any]:
+        found: Any = super().get_environ()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        return {**found, _CONNECTION: self.req.conn}
+
+
+def _drop(connection: Any, seconds: float) -> None:
+    """Close without an answer: after some silence, or at once, as a reset."""
+    if seconds:
+        threading.Event().wait(seconds)
+    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.socket.shutdown(socket.SHUT_RDWR)
+
+
 def _answer(cloud: Cloud, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
     headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
     headers |= {
@@ -140,7 +161,11 @@ def _answer(cloud: Cloud, environ: dict[str, Any], start: Callable[..., Any]) ->
     }
     source, length = environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0)
     body = source.read(length) if length else source.read() if "transfer-encoding" in headers else b""
-    response = cloud.handle(Request(environ["REQUEST_METHOD"], environ["REQUEST_URI"], headers, body))
+    try:
+        response = cloud.handle(Request(environ["REQUEST_METHOD"], environ["REQUEST_URI"], headers, body))
+    except Dropped as dropped:
+        _drop(environ[_CONNECTION], dropped.seconds)
+        response = Response(500, (), b"")  # nobody hears it
     start(f"{response.status} {responses.get(response.status, 'Status')}", list(response.headers))
     return [b"" if environ["REQUEST_METHOD"] == "HEAD" else response.body]  # RFC 9110, 9.3.2
 

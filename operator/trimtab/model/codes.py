@@ -153,6 +153,9 @@ CODES: Mapping[str, Code] = {
     "TT5003": Code("The local cloud did not start", "Its log says why.", "Read the log, and run it again."),
     "TT5004": Code("A port is in use", "Another program listens there.", "Choose another port, or stop that program."),
     "TT5005": Code("A command is not there", "It cannot be found or run.", "Correct its name, or install it."),
+    "TT5006": Code(
+        "A fault cannot be injected", "The local cloud does not know it.", "See `trimtab local fault add --help`."
+    ),
     "TT6001": Code(
         "There is nothing of that name to explain", "No field and no code has it.", "Start at `trimtab explain`."
     ),

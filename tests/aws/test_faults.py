@@ -1,0 +1,109 @@
+"""Injected faults, as an unmodified client meets them, before and after the effect."""
+
+import contextlib
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeoutError, HTTPClientError, ReadTimeoutError
+from click.testing import CliRunner
+
+from clouds import RunningCloud, running_cloud
+from trimtab.cli.local import KINDS, command
+from trimtab.clients.aws import Account, Aws
+from trimtab.core.kind import Call, Failure
+from trimtab.local import faults as made
+
+pytestmark = pytest.mark.xdist_group("injected")
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory):
+    with running_cloud(tmp_path_factory.mktemp("faults") / "state") as made_cloud:
+        yield made_cloud
+
+
+def inject(cloud: RunningCloud, *words: str) -> str:
+    done = CliRunner().invoke(command, ["fault", *words, "--state", str(cloud.folder)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def clusters(cloud: RunningCloud) -> int:
+    return len(cloud.client("ecs").list_clusters()["clusterArns"])
+
+
+def test_the_command_line_offers_what_there_is():
+    assert KINDS == made.KINDS
+
+
+@pytest.mark.parametrize(
+    ("service", "call", "code"),
+    [
+        ("ecs", lambda client: client.list_clusters(), "ThrottlingException"),
+        ("s3", lambda client: client.list_buckets(), "SlowDown"),
+        ("elbv2", lambda client: client.describe_load_balancers(), "Throttling"),
+        ("apigateway", lambda client: client.get_rest_apis(), "TooManyRequestsException"),
+        ("iam", lambda client: client.list_roles(), "Throttling"),
+        ("sagemaker", lambda client: client.list_training_jobs(), "ThrottlingException"),
+    ],
+)
+def test_each_service_throttles_in_its_own_words(cloud, service, call, code):
+    inject(cloud, "add", "--service", service, "--kind", "throttle")
+    with pytest.raises(ClientError) as refused:
+        call(cloud.client(service))
+    assert refused.value.response["Error"]["Code"] == code
+    call(cloud.client(service))  # it was due once
+
+
+@pytest.mark.parametrize(
+    ("kind", "raised"),
+    [
+        ("throttle", ClientError),
+        ("serverError", ClientError),
+        ("reset", (ConnectionClosedError, HTTPClientError)),
+        ("timeout", ReadTimeoutError),
+    ],
+)
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_fault_strikes_before_or_after_the_effect(cloud, kind, raised, after):
+    before = clusters(cloud)
+    words = ["add", "--service", "ecs", "--operation", "CreateCluster", "--kind", kind, *(["--after"] if after else [])]
+    inject(cloud, *words)
+    with pytest.raises(raised):
+        cloud.client("ecs", read_timeout=1).create_cluster(clusterName=f"{kind}-{after}")
+    assert clusters(cloud) == before + after
+
+
+def test_another_operation_is_not_struck_and_a_count_runs_out(cloud):
+    inject(cloud, "add", "--service", "ecs", "--operation", "DeleteCluster", "--kind", "throttle", "--times", "2")
+    clusters(cloud)
+    for _ in range(2):
+        with pytest.raises(ClientError):
+            cloud.client("ecs").delete_cluster(cluster="x")
+    assert "DeleteCluster" not in inject(cloud, "list")
+
+
+def test_what_is_due_is_listed_and_cleared(cloud):
+    inject(cloud, "add", "--service", "logs", "--kind", "serverError")
+    assert "serverError" in inject(cloud, "list")
+    inject(cloud, "clear")
+    cloud.client("logs").describe_log_groups()
+
+
+def test_the_clients_of_the_operator_repeat_reads_and_never_writes(cloud):
+    info = cloud.info
+    aws = Aws(Account(info.region, info.endpoint, info.access_key_id, info.secret_access_key))
+    inject(cloud, "add", "--service", "ecs", "--operation", "ListClusters", "--kind", "reset", "--times", "2")
+    aws.make(Call("ecs", "ListClusters", {}))
+    inject(cloud, "add", "--service", "ecs", "--operation", "CreateCluster", "--kind", "reset", "--after")
+    before = clusters(cloud)
+    with pytest.raises(Failure) as failed:
+        aws.make(Call("ecs", "CreateCluster", {"clusterName": "once"}, repeat="once"))
+    assert failed.value.meaning == "transient"
+    assert clusters(cloud) == before + 1
+
+
+def test_a_silence_holds_up_nobody_else(cloud):
+    inject(cloud, "add", "--service", "ecs", "--operation", "ListClusters", "--kind", "timeout")
+    with contextlib.suppress(ReadTimeoutError, ConnectTimeoutError):
+        cloud.client("ecs", read_timeout=0.2).list_clusters()
+    cloud.client("iam", read_timeout=10).list_roles()  # raises where it waits behind the silent one
