@@ -10,13 +10,13 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import boto3
+import first_day
 import numpy as np
 import urllib3
 from botocore.auth import SigV4Auth
@@ -38,6 +38,7 @@ class Demo:
         self._started = time.monotonic()
         self._told = 0
         self.url = self.key = ""
+        self.deployment = DEPLOYMENT
 
     # --- telling and doing ---
 
@@ -187,31 +188,12 @@ class Demo:
         )
 
     def model_edit(self) -> None:
-        before, stop = self.made(), threading.Event()
-        counts = {"requests": 0, "failed_requests": 0}
-        answered: set[str] = set()
-
-        def client() -> None:
-            while not stop.is_set():
-                try:
-                    reply = self.ask(IMAGES[counts["requests"] % len(IMAGES)].tobytes())
-                    failed = reply.status != 200
-                    answered.add(reply.headers.get("X-Trimtab-Release", ""))
-                except urllib3.exceptions.HTTPError:
-                    failed = True
-                counts["requests"] += 1
-                counts["failed_requests"] += failed
-                stop.wait(0.02)
-
+        before = self.made()
         self.edit("learning-rate: 0.001", "learning-rate: 0.0012")
-        thread = threading.Thread(target=client)
-        thread.start()
         started = time.monotonic()
-        try:
+        with first_day.asking(self, IMAGES[0].tobytes()) as counts:
             self.apply()
-        finally:
-            stop.set()
-            thread.join()
+        answered = counts.pop("releases")
         ran = self.stages_run(before)
         self.result["model_edit"] = {"stages_run": ran, **counts, "seconds": round(time.monotonic() - started, 1)}
         self.say(f"ran again: {', '.join(ran)}; {counts['requests']} requests meanwhile, {counts['failed_requests']} failed")
@@ -315,6 +297,10 @@ def main() -> None:
         demo.step("One more replica: nothing above it runs", "serving_edit", demo.serving_edit)
         demo.step("Another learning rate: it retrains and rolls while a client asks on", "model_edit", demo.model_edit)
         demo.step("A model that fails the gate is refused; the old one serves", "gate", demo.gate)
+        body = IMAGES[0].tobytes()
+        demo.step("Six things are changed by hand: apply puts them right", "drift", lambda: first_day.drift(demo))
+        demo.step("A server that cannot start", "bad_server", lambda: first_day.bad_server(demo, body, WORK))
+        demo.step("Back to the first model, and a retraining meanwhile", "rollback", lambda: first_day.rollback(demo, body))
         if keep:
             demo.say(f"kept up. Go on with: export TRIMTAB_LOCAL_STATE={STATE}")
             demo.say(f"trimtab status {DEPLOYMENT}; trimtab delete {DEPLOYMENT}; trimtab local down")
@@ -355,7 +341,7 @@ def failures(result: Mapping[str, Any], keep: bool) -> list[str]:
         "two processes while two tasks serve": result["processes_while_serving"] == 2,
         "a delete that leaves nothing": keep or result["delete"] == {"leftovers": 0, "processes": 0},
     }
-    return [what for what, held in checks.items() if not held]
+    return [what for what, held in checks.items() if not held] + first_day.failures(dict(result))
 
 
 if __name__ == "__main__":

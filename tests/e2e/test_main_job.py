@@ -47,6 +47,10 @@ def test_the_demo_holds_all_it_promises():
     result = json.loads((TOP / "build" / "demo.json").read_text())
     assert result["served"]["accuracy"] >= 0.965
     assert result["model_edit"]["failed_requests"] == 0
+    assert [each["what"] for each in result["drift"] if not each["repaired"]] == []
+    assert result["bad_server"]["held"]
+    assert (result["rollback"]["trained"], result["rollback"]["built"]) == (0, 0)
+    assert result["retrain_after_rollback"]["held"]
     assert result["delete"] == {"leftovers": 0, "processes": 0}
 
 

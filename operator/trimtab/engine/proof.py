@@ -94,7 +94,7 @@ def _compared(golden: Mapping[str, Any], reply: Mapping[str, Any], claim: Claim)
     if answered and answered != claim.artifact:
         return Evidence("failed", f"{claim.url} is answered by {answered}, not {claim.artifact}")
     given = _object(reply["Body"]).get("predictions")
-    if given is None:
+    if given is None or reply["Headers"].get("x-trimtab-hooks"):  # what a hook made of the answer only its author knows
         return Evidence("unreached", "the answer has a form of its own, which cannot be compared")
     tolerance = max(float(golden.get("tolerance", 0.0)), _TOLERANCE)
     got, wanted = list(_numbers(given)), list(_numbers(golden.get("outputs")))

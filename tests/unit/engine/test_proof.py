@@ -52,6 +52,7 @@ def golden(reply: Any, stored: Any = GOLDEN, claim: Claim = CLAIM) -> Evidence:
         (answer({"predictions": [["a", "b"]]}), "failed"),
         (answer({"predictions": [[0.25, 0.75]]}, x_trimtab_artifact="sha256:other"), "failed"),
         (answer({"label": "cat"}), "unreached"),
+        (answer({"predictions": [[9.0]]}, x_trimtab_hooks="output_fn"), "unreached"),
         (answer({"message": "Forbidden"}, status=403), "unreached"),
         (Failure("transient", "nobody there"), "unreached"),
     ],
