@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 STAMP := $(VENV)/.installed
 TESTS ?= tests
+WORKERS ?= $(shell nproc)
 KEEP ?=
 
 .DEFAULT_GOAL := help
@@ -28,10 +29,10 @@ demo: environments  ## From a folder to an answered prediction, edited, gated an
 	$(BIN)/python scripts/demo.py $(if $(KEEP),--keep)
 
 test: environments  ## All tests
-	$(BIN)/pytest -q -n 2 --dist loadgroup $(TESTS)
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup $(TESTS)
 
 quick: $(STAMP)  ## The tests without real training
-	$(BIN)/pytest -q -n 2 --dist loadgroup -m "not slow" $(TESTS)
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup -m "not slow" $(TESTS)
 
 lint: $(STAMP)  ## Formatting, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .

@@ -38,3 +38,38 @@ def test_the_commands_of_the_readme_take_a_newcomer_through(tmp_path):
         assert '"labels":["third"]' in done.stdout
     finally:
         down(state, purge=True)
+
+
+# Pages whose commands speak of the README's deployment; a page's commands run in the order in which they stand.
+PAGES = ("drift", "roll-back", "inject-faults")
+ENDS_OTHERWISE = {"trimtab retry default/toy": 1}  # nothing is in quarantine: the program says so
+
+
+def test_the_commands_of_the_tasks_work_on_what_the_readme_made(tmp_path):
+    port, invoke_port = free_ports(2)
+    variables = {
+        **os.environ,
+        "TRIMTAB_LOCAL_STATE": str(tmp_path / "state"),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+
+    def shell(command: str, expect: tuple[int, ...] = (0,)) -> None:
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode in expect, command + done.stdout + done.stderr
+
+    try:
+        shell(f"trimtab local up --port {port} --invoke-port {invoke_port}")
+        shell("trimtab init toy --name toy && python toy/make_data.py && trimtab apply toy/deployment.yaml")
+        # A second revision, so that there is one to go back to.
+        shell(
+            "sed -i 's/^  serving:/  serving:\\n    env: {COLOUR: blue}/' toy/deployment.yaml && trimtab apply toy/deployment.yaml"
+        )
+        for page in PAGES:
+            for block in re.findall(r"```sh\n(.*?)```", (TOP / "docs" / "tasks" / f"{page}.md").read_text(), re.DOTALL):
+                for line in block.splitlines():
+                    command = line.partition("  #")[0].strip()
+                    shell(command, (ENDS_OTHERWISE.get(command, 0),))
+    finally:
+        down(tmp_path / "state", purge=True)
