@@ -63,9 +63,8 @@ def test_the_commands_of_the_tasks_work_on_what_the_readme_made(tmp_path):
         shell(f"trimtab local up --port {port} --invoke-port {invoke_port}")
         shell("trimtab init toy --name toy && python toy/make_data.py && trimtab apply toy/deployment.yaml")
         # A second revision, so that there is one to go back to.
-        shell(
-            "sed -i 's/^  serving:/  serving:\\n    env: {COLOUR: blue}/' toy/deployment.yaml && trimtab apply toy/deployment.yaml"
-        )
+        shell("sed -i 's/^  serving:/  serving:\\n    env: {COLOUR: blue}/' toy/deployment.yaml")
+        shell("trimtab apply toy/deployment.yaml")
         for page in PAGES:
             for block in re.findall(r"```sh\n(.*?)```", (TOP / "docs" / "tasks" / f"{page}.md").read_text(), re.DOTALL):
                 for line in block.splitlines():
