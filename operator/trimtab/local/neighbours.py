@@ -2,14 +2,17 @@
 
 moto is not safe for threads and keeps nothing. So one lock stands round it, and every request that changed something is kept
 and made again after a restart, with the same seed, so that ids and ARNs come out the same. Bodies beyond 64 KiB are files.
-tests/aws/test_gateway.py holds each private name of moto that is used here.
+What need not be made again is dropped (compaction.py) at every start, and when the journal has doubled.
+tests/unit/local/test_moto_contract.py holds each name of moto's inside that is used here.
 """
 
 import hashlib
 import io
 import os
+import re
 import shutil
 import threading
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -18,9 +21,10 @@ from xml.etree import ElementTree
 
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
+from trimtab.local.compaction import superfluous
 from trimtab.local.overlay import ServiceError
 from trimtab.local.protocol import Request, Response
-from trimtab.local.store import SqliteStore
+from trimtab.local.store import SqliteStore, StoredRequest
 
 _INLINE = 64 * 1024
 _RESERVE = 16 * 1024 * 1024  # bytes of disk that large bodies may not take
@@ -29,11 +33,14 @@ _KEPT_HEADERS = (
     "content-type",
     "content-encoding",
     "x-amz-",
-    "if-match",
-    "if-none-match",
     "range",
     "cache-control",
 )
+# What is kept has succeeded, and what it was conditional on may be dropped from the journal.
+_CONDITIONS = ("x-amz-copy-source-if-",)
+_GROWTH = 32 * 1024 * 1024  # bytes that the journal may grow by, at least, before it is compacted
+_ROW = 16 * 1024  # bytes that a request counts for beside its body: it takes time at the next start
+_UPLOAD = re.compile(rb"<UploadId>([^<]+)</UploadId>")
 _NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 
@@ -51,20 +58,46 @@ class Neighbours:
         self._number = 0
         self._account = account
         self._touched: set[tuple[str, str]] = set()
+        self._grown, self._bound = 0, _GROWTH  # bytes since the last compaction, and how many bring the next
 
     def replay(self) -> int:
         """Make every kept request again. Answers how many could not be."""
         lost = 0
         with self._lock:
+            self.compact()
             _reset()
-            for number, method, uri, headers, body, file in self._store.requests():
-                self._number = number
-                if file and not (self._files / file).exists():
-                    lost += 1
-                    continue
-                data = (self._files / file).read_bytes() if file else body
-                self._write(Request(method, uri, headers, data))
+            for kept in self._store.requests():
+                self._number = kept.number
+                lost += not self._made_again(kept)
+            self._number = self._store.last_number()
         return lost
+
+    def _made_again(self, kept: StoredRequest) -> bool:
+        try:
+            body = (self._files / kept.file).read_bytes() if kept.file else kept.body
+            return self._write(Request(kept.method, kept.uri, _lasting(kept.headers), body)).status < 400
+        except (FileNotFoundError, ServiceError):
+            return False
+
+    def compact(self) -> int:
+        """Drop requests whose effect is gone, then the bodies that nothing names; returns how many requests went.
+
+        A SIGKILL leaves the requests whole, old or new: they go in one transaction, and before the bodies do.
+        """
+        with self._lock:
+            requests = list(self._store.requests())
+            dropped = superfluous(requests)
+            if dropped:
+                self._store.drop_requests(dropped, max(self._number, self._store.last_number()))
+            named = {each.file for each in requests if each.number not in dropped}
+            size = sum(_ROW + len(each.body) for each in requests if each.number not in dropped)
+            for file in self._files.iterdir():
+                if file.name in named:
+                    size += file.stat().st_size
+                else:
+                    file.unlink()
+            self._grown, self._bound = 0, max(_GROWTH, size)
+            return len(dropped)
 
     def handle(self, request: Request, *, reading: bool) -> Response:
         """Answer a request; one that changed something is durable before it is answered. Raises ServiceError."""
@@ -75,13 +108,19 @@ class Neighbours:
             self._number += 1
             response = self._write(request)
             if response.status < 400:
-                self._keep(request)
+                self._keep(request, response)
+                if self._grown > self._bound:
+                    self.compact()
             return response
 
     def _make_room(self, size: int) -> None:
         """Refuse a large body while there is still room for the small records by which a person gets out of a full disk."""
+        if size <= _INLINE:
+            return
+        if shutil.disk_usage(self._files).free - size < _RESERVE:
+            self.compact()
         free = shutil.disk_usage(self._files).free
-        if size > _INLINE and free - size < _RESERVE:
+        if free - size < _RESERVE:
             raise ServiceError(
                 "InsufficientStorage", f"the local cloud's disk is full: {free >> 20} MiB are free at {self._files}", 507
             )
@@ -100,7 +139,7 @@ class Neighbours:
             self._random.seed(0)
             _backend(scope[3], self._account, scope[2])
 
-    def _keep(self, request: Request) -> None:
+    def _keep(self, request: Request, response: Response) -> None:
         body, file = request.body, ""
         if len(body) > _INLINE:
             file, body = hashlib.sha256(body).hexdigest(), b""
@@ -108,8 +147,11 @@ class Neighbours:
             if not path.exists():
                 path.with_suffix(".new").write_bytes(request.body)
                 path.with_suffix(".new").rename(path)
-        headers = {name: value for name, value in request.headers.items() if name.startswith(_KEPT_HEADERS)}
-        self._store.add_request(self._number, request.method, request.uri, headers, body, file)
+        headers = _lasting(request.headers)
+        made = _UPLOAD.search(response.body) if request.method == "POST" and "uploads" in request.uri else None
+        id = made[1].decode() if made else ""
+        self._store.add_request(StoredRequest(self._number, request.method, request.uri, headers, body, file, id))
+        self._grown += _ROW + len(request.body)
 
     def _dispatch(self, request: Request) -> Response:
         path, _, query = request.uri.partition("?")
@@ -185,7 +227,9 @@ def _moto() -> tuple[Any, Any]:
     from moto.core import utils
     from moto.moto_api._internal import mock_random
     from moto.moto_server import werkzeug_app
+    from moto.s3 import models as s3
 
+    s3.FakeMultipart = _seeded(s3.FakeMultipart, mock_random)
     backends.list_of_moto_modules = lru_cache(lambda: list(_modules(backends)))
     utils.method_names_from_class = lru_cache(utils.method_names_from_class)
 
@@ -195,6 +239,24 @@ def _moto() -> tuple[Any, Any]:
         return app
 
     return werkzeug_app.DomainDispatcherApplication(create), mock_random
+
+
+def _lasting(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers with which a request is made again."""
+    return {
+        name: value for name, value in headers.items() if name.startswith(_KEPT_HEADERS) and not name.startswith(_CONDITIONS)
+    }
+
+
+def _seeded(multipart: Any, random: Any) -> Any:
+    """moto draws the ids of multipart uploads from the operating system: no replay would know its own parts."""
+
+    class Multipart(multipart):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self.id: str = random.get_random_hex(64)
+
+    return multipart if multipart.__name__ == Multipart.__name__ else Multipart
 
 
 def _modules(backends: Any) -> Any:

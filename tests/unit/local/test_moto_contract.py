@@ -24,22 +24,42 @@ RELIED_ON = {
     ("moto.moto_api._internal", "mock_random"),
     ("moto.moto_api._internal.models", "moto_api_backend"),
     ("moto.moto_server", "werkzeug_app"),
+    ("moto.s3", "models"),
+}
+# (name as imported, attribute): what the local cloud takes from a module of moto's as a whole.
+ATTRIBUTES = {
+    ("backends", "__file__"),
+    ("backends", "list_of_moto_modules"),
+    ("moto_api_backend", "reset"),
+    ("s3", "FakeMultipart"),
+    ("utils", "method_names_from_class"),
+    ("werkzeug_app", "DomainDispatcherApplication"),
+    ("werkzeug_app", "create_backend_app"),
 }
 
 
-def imported() -> set[tuple[str, str]]:
-    found: set[tuple[str, str]] = set()
+def scanned() -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    """(what is imported from moto, what is taken from a module that was imported), by the source of the local cloud."""
+    names, attributes = set[tuple[str, str]](), set[tuple[str, str]]()
     for path in LOCAL.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        bound = set[str]()
+        for node in nodes:
             if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "moto":
-                found |= {(str(node.module), each.name) for each in node.names}
+                names |= {(str(node.module), each.name) for each in node.names}
+                bound |= {each.asname or each.name for each in node.names}
             elif isinstance(node, ast.Import):
-                found |= {tuple(each.name.rpartition(".")[::2]) for each in node.names if each.name.startswith("moto.")}  # type: ignore[misc]
-    return found
+                given = [each for each in node.names if each.name.partition(".")[0] == "moto"]
+                names |= {(each.name.rpartition(".")[0], each.name.rpartition(".")[2]) for each in given}
+                bound |= {each.asname or each.name for each in given}
+        for node in nodes:
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in bound:
+                attributes.add((node.value.id, node.attr))
+    return names, attributes
 
 
 def test_this_list_is_whole():
-    assert imported() == RELIED_ON
+    assert scanned() == (RELIED_ON, ATTRIBUTES)
 
 
 def test_the_version_is_the_one_that_was_measured():
@@ -127,6 +147,22 @@ def test_moto_api_backend_resets_everything():
     from moto.moto_api._internal.models import moto_api_backend
 
     assert list(inspect.signature(moto_api_backend.reset).parameters) == []
+
+
+def test_s3_models_make_a_multipart_upload_by_the_class_of_that_name_and_file_it_under_its_id(monkeypatch):
+    from moto.s3 import models
+
+    class Numbered(models.FakeMultipart):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self.id = "ours"
+
+    monkeypatch.setattr(models, "FakeMultipart", Numbered)
+    backend: Any = models.s3_backends["123456789012"]["aws"]
+    backend.create_bucket("contract", "us-east-1")
+    made = backend.create_multipart_upload("contract", "key", {}, "STANDARD", {}, None, "", "")
+    assert (made.id, list(backend.get_bucket("contract").multiparts)) == ("ours", ["ours"])
+    backend.reset()
 
 
 def test_werkzeug_app_dispatches_by_the_credential_scope_to_an_app_for_each_service():
