@@ -8,8 +8,9 @@ from typing import Any
 
 from clouds import RunningCloud
 from models import write_model
-from trimtab.cli.context import documents, environment_named, resolved, session
+from trimtab.cli.context import documents, environment_named, remembered, resolved, session
 from trimtab.core.kind import Call
+from trimtab.engine.amend import rolled_back as to_earlier
 from trimtab.engine.converge import End, converge, remove
 
 TRAIN = """
@@ -112,3 +113,11 @@ ONE_OF_EACH = {
     "logs": 1,
     "repositories": 1,
 }
+
+
+def rolled_back(document: Path, calls: Calls | None = None, timeout_s: float = 90.0) -> End:
+    """As `trimtab rollback`, in this process."""
+    calls = calls or Calls()
+    with session(environment_named("local"), before=calls.before, after=calls.after) as found:
+        ledger = found.reconciler.amend("crash", name_of(document), lambda each: to_earlier(each, None))
+        return converge(found.reconciler, remembered(ledger), found.clock, lambda _: None, timeout_s)

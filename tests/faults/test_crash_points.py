@@ -2,7 +2,7 @@
 
 import pytest
 
-from quick_rollout import ONE_OF_EACH, Calls, apply, delete, inventory, name_of
+from quick_rollout import ONE_OF_EACH, Calls, apply, delete, inventory, name_of, rolled_back
 from trimtab.core.kind import Call
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("crashes")]
@@ -69,3 +69,41 @@ def test_a_crash_at_any_write_of_a_deletion_is_harmless(cloud, project, nth):
         how = delete(project).how
     assert how == "gone"
     assert set(inventory(cloud, name_of(project)).values()) == {0}
+
+
+# (what a person does to a deployment that serves, how its apply ends). Every third write, before and after in turn.
+EDITS = {
+    "edit": ("{replicas: {min: 1}, env: {COLOUR: blue}}", "converged"),
+    "bad-edit": ("{replicas: {min: 1}, env: {PYTHONHOME: /nowhere}}", "stuck"),
+}
+LATER = [(nth, nth % 2 == 0) for nth in range(1, 11, 3)]
+
+
+@pytest.mark.parametrize(("nth", "late"), LATER, ids=[f"{'after' if late else 'before'}-{nth}" for nth, late in LATER])
+@pytest.mark.parametrize("which", list(EDITS))
+def test_a_crash_at_any_write_of_an_edit_is_harmless(cloud, project, which, nth, late):
+    assert apply(project).how == "converged"
+    serving, ends = EDITS[which]
+    project.write_text(project.read_text().replace("{replicas: {min: 1}}", serving))
+    try:
+        apply(project, Fuse(nth, late=late))
+    except Crash:
+        assert apply(project).how == ends
+    assert inventory(cloud, name_of(project)) == {**ONE_OF_EACH, "definitions": 2}  # nothing was trained or made twice
+    assert apply(project).how == ends
+    assert delete(project).how == "gone"
+    assert set(inventory(cloud, name_of(project)).values()) == {0}
+
+
+@pytest.mark.parametrize(("nth", "late"), LATER, ids=[f"{'after' if late else 'before'}-{nth}" for nth, late in LATER])
+def test_a_crash_at_any_write_of_a_rollback_is_harmless(cloud, project, nth, late):
+    assert apply(project).how == "converged"
+    project.write_text(project.read_text().replace("{replicas: {min: 1}}", EDITS["edit"][0]))
+    assert apply(project).how == "converged"
+    try:
+        rolled_back(project, Fuse(nth, late=late))
+    except Crash:
+        end = apply(project)  # the hold was written, or the document still stands: either way all is as one of the two
+        assert end.how == "converged"
+    assert inventory(cloud, name_of(project)) == {**ONE_OF_EACH, "definitions": 2}
+    assert delete(project).how == "gone"

@@ -24,8 +24,9 @@ from trimtab.engine.driver import Driver
 from trimtab.engine.endpoint import url_of
 from trimtab.engine.ledger import Ledger, Ledgers
 from trimtab.engine.observe import Observer
-from trimtab.engine.reconcile import Reconciler, View
+from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.transfers import Transfers
+from trimtab.engine.view import View
 from trimtab.engine.wanted import Wanted, resolve, wanted_from
 from trimtab.engine.workers import Bench, serving_lock
 from trimtab.engine.workers.image import BuildImage

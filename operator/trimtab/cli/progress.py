@@ -8,8 +8,8 @@ from typing import Any
 from trimtab.cli import interrupts
 from trimtab.cli.output import is_terminal, talk
 from trimtab.engine.converge import End
-from trimtab.engine.reconcile import Outcome
 from trimtab.engine.remember import serving_revision
+from trimtab.engine.view import Outcome
 from trimtab.engine.wanted import Wanted
 from trimtab.plan.drift import told
 from trimtab.plan.status import stage_rows

@@ -9,8 +9,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from trimtab.core.kind import Progress
-from trimtab.engine.reconcile import Outcome
 from trimtab.engine.remember import TRAINING
+from trimtab.engine.view import Outcome
 from trimtab.graph.node import Graph
 from trimtab.plan.plan import Standing
 from trimtab.plan.snapshot import Found

@@ -9,7 +9,8 @@ from typing import Literal, TypeAlias
 
 from trimtab.clients.clock import SystemClock
 from trimtab.core.errors import Conflict, Superseded
-from trimtab.engine.reconcile import Outcome, Reconciler
+from trimtab.engine.reconcile import Reconciler
+from trimtab.engine.view import Outcome
 from trimtab.engine.wanted import Wanted
 
 Ended: TypeAlias = Literal["converged", "stuck", "timeout", "gone"]

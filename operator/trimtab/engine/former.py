@@ -16,7 +16,7 @@ from trimtab.compile.graph import compile_graph
 from trimtab.core.kind import Call, Failure
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Ledger
-from trimtab.engine.reconcile import View
+from trimtab.engine.view import View
 from trimtab.engine.wanted import Wanted, wanted_from
 from trimtab.graph.node import Graph
 from trimtab.model.deployment import ModelDeployment

@@ -3,28 +3,26 @@
 A pass over an unchanged world writes nothing anywhere: the ledger is saved only when it says something new.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from trimtab.compile.facts import Facts
 from trimtab.compile.graph import compile_graph, image_texts
 from trimtab.compile.keys import generation_keys
-from trimtab.core.canonical import digest_of
 from trimtab.core.errors import Superseded, UserError
-from trimtab.core.kind import UID, AnyKind, Ref, Unknown, resolved
+from trimtab.core.kind import UID, AnyKind, Unknown
 from trimtab.engine.apply import apply
 from trimtab.engine.book import Book, BookCaller
-from trimtab.engine.claim import Rotated, in_rotation, judged, prove, release_in
+from trimtab.engine.claim import in_rotation, judged, prove, release_in
 from trimtab.engine.collect import collected, condemned, not_yet_condemned, superfluous
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Lease, Ledger, Ledgers, Resource, Shared
 from trimtab.engine.observe import UNRESOLVED, Observer
 from trimtab.engine.pins import with_pins
 from trimtab.engine.rebuild import LOG_GROUP, rebuilt
+from trimtab.engine.recorded import announce, tags_digest, unrecorded
 from trimtab.engine.remember import (
-    GATE,
     RELEASE,
     SERVICE,
     artifact_record,
@@ -37,57 +35,22 @@ from trimtab.engine.remember import (
     with_troubles,
 )
 from trimtab.engine.transfers import Transfers
+from trimtab.engine.view import Outcome, View
 from trimtab.engine.wanted import Wanted
 from trimtab.graph.node import Graph, Node
 from trimtab.model.environment import Environment
 from trimtab.plan.forecast import Forecast, forecast
-from trimtab.plan.plan import Action, History, Plan, Standing, plan, teardown, values_of
-from trimtab.plan.snapshot import Found, Snapshot
-from trimtab.plan.status import Trouble, stuck_on
+from trimtab.plan.plan import History, Plan, Standing, plan, teardown
+from trimtab.plan.snapshot import Found, Snapshot, Stale
+from trimtab.plan.status import Trouble
 from trimtab.resources.ecs_last_words import last_words
 
 LEASE = timedelta(seconds=60)
 _RIGHTS_SETTLE = timedelta(minutes=2)  # IAM is eventually consistent: a denial before that proves nothing
-GATE_KIND = GATE.partition("/")[0]
 
 
 class Clock(Protocol):
     def now(self) -> datetime: ...
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A document beside the world."""
-
-    graph: Graph
-    snapshot: Snapshot
-    plan: Plan
-    facts: Facts
-    ledger: Ledger
-    history: History
-    rotated: Rotated | None = None  # what is in rotation, read once everything is as declared
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a pass found and did."""
-
-    view: View | None  # None: a deletion
-    plan: Plan
-    ledger: Ledger
-    troubles: tuple[Trouble, ...] = ()
-    held_by: str = ""  # another operator holds the lease: nothing was done
-    wrote: bool = False
-    more: bool = False  # this pass left what only another finds to do: tags to set on the log group, generations to collect
-
-    @property
-    def is_converged(self) -> bool:
-        return self.plan.is_converged and not self.troubles and not self.held_by and not self.more
-
-    @property
-    def is_stuck(self) -> bool:
-        """Whether nothing will move without a person: something is broken or refused, and nothing else goes on."""
-        return not self.held_by and not self.more and stuck_on(self.plan, self.troubles) is not None
 
 
 @dataclass(slots=True)
@@ -211,7 +174,7 @@ class Reconciler:
         known = {each.node: each for each in (*book.ledger.resources, *book.shared.resources)}
         acted = any(action.node == node.id and action.verb in ("update", "replace") for action in decided.actions)
         resource = known.get(node.id)
-        return acted or resource is None or resource.tags != _tags_digest(node)
+        return acted or resource is None or resource.tags != tags_digest(node)
 
     # --- acting ---
 
@@ -238,7 +201,7 @@ class Reconciler:
         if held := self._held(book, view.plan):
             return Outcome(view, view.plan, book.ledger, held_by=held)
         view = _condemning(view, book)
-        found = tuple(_unrecorded(view, self.kinds, book.ledger))
+        found = tuple(unrecorded(view, self.kinds, book.ledger))
         if view.plan.writes or found:
             self._announce(book, view, found)
         wrote = book.save(self.ledgers)
@@ -313,19 +276,8 @@ class Reconciler:
 
         found: there already, and ours from now on without a write.
         """
-        lease = Lease(self.holder, _rfc3339(self.clock.now() + LEASE))
-        outside = [action for action in view.plan.writes if _is_outside(view.graph.nodes.get(action.node))]
-        named = {action.node: action for action in outside if action.verb in ("create", "update", "replace")}
-        made = [(view.graph.nodes[id], action) for id, action in named.items()]
-        own = tuple(_resource(node, action) for node, action in made if not node.shared)
-        shared = tuple(_resource(node, action) for node, action in made if node.shared)
-        own += tuple(each for each in found if each.node not in named)
-        granted = any(node.kind.startswith("iam.") for node, _ in made)
-        at = _rfc3339(self.clock.now()) if granted else book.ledger.granted
-        book.ledger = replace(book.ledger.announced(own), lease=lease, granted=at)
-        resources = {each.node: each for each in (*book.shared.resources, *shared)}
-        users = tuple(sorted({*book.shared.users, book.ledger.uid}))
-        book.shared = replace(book.shared, users=users, resources=tuple(resources[id] for id in sorted(resources)))
+        now = self.clock.now()
+        announce(book, view, found, Lease(self.holder, _rfc3339(now + LEASE)), _rfc3339(now))
 
 
 def _condemning(view: View, book: Book) -> View:
@@ -357,34 +309,6 @@ def _declared(ledger: Ledger, wanted: Wanted) -> Ledger:
     )
 
 
-def _resource(node: Node, action: Action) -> Resource:
-    return Resource(node.id, node.kind, action.identity, node.key or "", node.shared, tags=_tags_digest(node))
-
-
-def _unrecorded(view: View, kinds: Mapping[str, AnyKind], ledger: Ledger) -> Iterator[Resource]:
-    """What is there as declared, is ours, and is not in the ledger: adopted, or made before the ledger was lost."""
-    known = {(each.node, each.identity) for each in ledger.resources}
-    values: dict[Ref, object] = {}
-    for node in view.graph:
-        seen = view.snapshot.seen[node.id]
-        if not isinstance(seen, Found) or node.known_after or not view.plan.standings[node.id].is_ok:
-            continue
-        values |= values_of(node, seen, view.graph)
-        identity = kinds[node.kind].identity(resolved(node.desired, values))
-        if _is_outside(node) and not node.shared and UNRESOLVED not in identity and (node.id, identity) not in known:
-            yield Resource(node.id, node.kind, identity, node.key or "", tags=_tags_digest(node))
-
-
-def _is_outside(node: Node | None) -> bool:
-    """Whether a node is a resource of the world: a verdict lives in the ledger, and goes with it."""
-    return node is not None and node.kind != GATE_KIND
-
-
-def _tags_digest(node: Node) -> str:
-    tags: Mapping[str, str] | None = getattr(node.desired, "tags", None)
-    return digest_of(dict(tags))[:12] if tags is not None else ""
-
-
 def _condemned(resources: tuple[Resource, ...]) -> tuple[Resource, ...]:
     return tuple(replace(each, condemned=True) for each in resources)
 
@@ -397,7 +321,13 @@ def _ours(snapshot: Snapshot, owners: set[str]) -> Snapshot:
             return True
         return UID not in seen.tags or seen.tags[UID] in owners
 
-    return replace(snapshot, stale=tuple(each for each in snapshot.stale if is_ours(each.seen)))
+    def judged_by_tags(each: Stale) -> Stale:
+        """What could not be shown to be ours is not taken for it: nothing is deleted without proof."""
+        if isinstance(each.seen, Found) and isinstance(each.seen.tags, Unknown):
+            return replace(each, seen=each.seen.tags)
+        return each
+
+    return replace(snapshot, stale=tuple(judged_by_tags(each) for each in snapshot.stale if is_ours(each.seen)))
 
 
 def _rfc3339(at: datetime) -> str:

@@ -1,0 +1,46 @@
+"""A document beside the world, and what a pass made of it."""
+
+from dataclasses import dataclass
+
+from trimtab.compile.facts import Facts
+from trimtab.engine.claim import Rotated
+from trimtab.engine.ledger import Ledger
+from trimtab.graph.node import Graph
+from trimtab.plan.plan import History, Plan
+from trimtab.plan.snapshot import Snapshot
+from trimtab.plan.status import Trouble, stuck_on
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A document beside the world."""
+
+    graph: Graph
+    snapshot: Snapshot
+    plan: Plan
+    facts: Facts
+    ledger: Ledger
+    history: History
+    rotated: Rotated | None = None  # what is in rotation, read once everything is as declared
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a pass found and did."""
+
+    view: View | None  # None: a deletion
+    plan: Plan
+    ledger: Ledger
+    troubles: tuple[Trouble, ...] = ()
+    held_by: str = ""  # another operator holds the lease: nothing was done
+    wrote: bool = False
+    more: bool = False  # this pass left what only another finds to do: tags to set on the log group, generations to collect
+
+    @property
+    def is_converged(self) -> bool:
+        return self.plan.is_converged and not self.troubles and not self.held_by and not self.more
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nothing will move without a person: something is broken or refused, and nothing else goes on."""
+        return not self.held_by and not self.more and stuck_on(self.plan, self.troubles) is not None
