@@ -101,7 +101,9 @@ class HttpPlane:
             app = self._apps.get((host, port))
             return await app(request) if app else web.Response(status=503)  # pyright: ignore[reportArgumentType]
 
-        runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=_CLOSE_S)
+        # Cancelled when the client leaves: a silent target would else hold the request until its time-out.
+        server = web.Server(handle, access_log=None, handler_cancellation=True)
+        runner = web.ServerRunner(server, shutdown_timeout=_CLOSE_S)
         await runner.setup()
         await web.TCPSite(runner, host, port, backlog=1024).start()
         return runner

@@ -252,6 +252,28 @@ def test_a_client_that_leaves_frees_its_place(stage: Stage) -> None:
     eventually(lambda: target.in_flight == 0)
 
 
+def test_a_client_that_leaves_a_silent_target_is_not_waited_for(stage: Stage) -> None:
+    """Its place is freed at once, and the target hears of it, long before the idle time-out."""
+    asked, left = threading.Event(), threading.Event()
+
+    async def silent(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            left.set()
+        return web.Response()
+
+    stage.open([Route((), Forward(((stage.pool, 1),)))], idle_s=600)
+    target = stage.target(silent)
+    connection = HTTPConnection(HOST, PORT, timeout=5)
+    connection.request("GET", "/")
+    assert asked.wait(5)
+    connection.close()
+    assert left.wait(5)
+    eventually(lambda: target.in_flight == 0)
+
+
 async def _forever() -> AsyncIterator[bytes]:
     while True:
         await asyncio.sleep(0.001)
