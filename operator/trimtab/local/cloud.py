@@ -76,7 +76,7 @@ class Cloud:
         self.settings = settings
         self._lock = threading.RLock()
         self._store = SqliteStore(settings.folder / "state.sqlite")
-        self._neighbours = Neighbours(settings.folder, self._store, settings.account, settings.region)
+        self.neighbours = Neighbours(settings.folder, self._store, settings.account, settings.region)
         self._hosts = frozenset({f"127.0.0.1:{settings.port}", f"localhost:{settings.port}"})
         self._journal: deque[Entry] = deque(maxlen=_JOURNAL)
         self._number = 0
@@ -91,7 +91,7 @@ class Cloud:
             clock=clock or SystemClock(),
             store=self._store,
             executor=None,  # pyright: ignore[reportArgumentType] - made below: it needs the world's folder
-            buckets=self._neighbours,
+            buckets=self.neighbours,
             logs=None,  # pyright: ignore[reportArgumentType]
             http=self.http,
             wake=threading.Event(),
@@ -107,7 +107,7 @@ class Cloud:
 
     def recover(self) -> list[str]:
         """Take up what the last process left. Answers what was lost, in sentences."""
-        lost = self._neighbours.replay()
+        lost = self.neighbours.replay()
         said = [f"{lost} objects or settings of S3, IAM or EC2 could not be restored"] if lost else []
         with self._lock:
             for overlay in self.world.overlays.values():
@@ -180,7 +180,7 @@ class Cloud:
             raise ServiceError("UnknownOperationException", f"the local cloud's {operation.service} has no {name}", 400)
         if request.path.startswith("/moto-api"):
             raise ServiceError("AccessDenied", "this is not part of AWS", 403)
-        return self._neighbours.handle(request, reading=self._reads(request, operation))
+        return self.neighbours.handle(request, reading=self._reads(request, operation))
 
     def _reads(self, request: Request, operation: Operation) -> bool:
         return operation.is_read if operation.service != "s3" else request.method in ("GET", "HEAD")

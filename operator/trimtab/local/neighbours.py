@@ -13,12 +13,13 @@ import re
 import shutil
 import threading
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
+import botocore.session
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from trimtab.local.compaction import superfluous
@@ -178,11 +179,19 @@ class Neighbours:
             raise ServiceError("InternalFailure", "moto could not answer this request", 500)
         return Response(code, tuple(headers.items()), body)
 
-    # --- S3 from inside ---
+    # --- from inside ---
+
+    def ask(self, service: str, method: str, uri: str, body: bytes = b"", *, reading: bool) -> Response:
+        """Make a request as a client would, but unsigned. A POST's body is a form. Raises ServiceError."""
+        credential = f"Credential=local/{self._scope}/{service}/aws4_request"
+        headers = {"authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"}
+        if method == "POST":
+            headers["content-type"] = "application/x-www-form-urlencoded; charset=utf-8"
+        return self.handle(Request(method, uri, headers, body), reading=reading)
 
     def get(self, bucket: str, key: str) -> bytes:
         """An object's bytes. Raises KeyError."""
-        response = self.handle(self._s3("GET", f"/{bucket}/{quote(key)}"), reading=True)
+        response = self.ask("s3", "GET", f"/{bucket}/{quote(key)}", reading=True)
         if response.status != 200:
             raise KeyError(f"s3://{bucket}/{key}")
         return response.body
@@ -195,7 +204,7 @@ class Neighbours:
     def put(self, bucket: str, key: str, source: Path | bytes) -> None:
         """Write an object. Raises KeyError for a missing bucket."""
         body = source if isinstance(source, bytes) else source.read_bytes()
-        response = self.handle(self._s3("PUT", f"/{bucket}/{quote(key)}", body), reading=False)
+        response = self.ask("s3", "PUT", f"/{bucket}/{quote(key)}", body, reading=False)
         if response.status != 200:
             raise KeyError(f"s3://{bucket}")
 
@@ -206,7 +215,7 @@ class Neighbours:
         while True:
             more = f"&continuation-token={quote(token, safe='')}" if token else ""
             uri = f"/{bucket}?list-type=2&prefix={quote(prefix, safe='')}{more}"
-            response = self.handle(self._s3("GET", uri), reading=True)
+            response = self.ask("s3", "GET", uri, reading=True)
             if response.status != 200:
                 return found
             tree = ElementTree.fromstring(response.body)  # noqa: S314 - moto's own answer
@@ -216,13 +225,11 @@ class Neighbours:
             if not token:
                 return sorted(found)
 
-    def _s3(self, method: str, uri: str, body: bytes = b"") -> Request:
-        credential = f"AWS4-HMAC-SHA256 Credential=local/{self._scope}/s3/aws4_request, SignedHeaders=host, Signature=0"
-        return Request(method, uri, {"authorization": credential}, body)
-
 
 def _moto() -> tuple[Any, Any]:
     """(moto's dispatcher, its generator of ids), with two slow look-ups cached: each request made 175 stat calls."""
+    # Each session of botocore's would parse the models anew, and moto makes many; in this process they share them.
+    botocore.session.create_loader = cache(botocore.session.create_loader)
     import moto.backends as backends
     from moto.core import utils
     from moto.moto_api._internal import mock_random

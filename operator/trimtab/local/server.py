@@ -16,7 +16,6 @@ from http.client import responses
 from pathlib import Path
 from typing import Any
 
-import boto3
 from cheroot.wsgi import Server, WSGIGateway_10
 
 from trimtab.local.bootstrap import prepare
@@ -85,8 +84,7 @@ def with_gateway(
     for thread in threads:
         thread.start()
     try:
-        session = boto3.Session(aws_access_key_id=key.id, aws_secret_access_key=key.secret, region_name=REGION)
-        prepare(session, settings.endpoint, f"http://127.0.0.1:{invoke_port}", ACCOUNT, folder)
+        prepare(cloud.neighbours, settings.endpoint, f"http://127.0.0.1:{invoke_port}", ACCOUNT, folder)
         (folder / "lost.json").write_text(json.dumps(lost))
         info = CloudInfo(
             settings.endpoint,

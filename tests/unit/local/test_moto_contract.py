@@ -177,3 +177,12 @@ def test_werkzeug_app_dispatches_by_the_credential_scope_to_an_app_for_each_serv
     body, status, _ = run_wsgi_app(application, environ, buffered=True)
     assert status.startswith("200")
     assert b"ListRolesResponse" in b"".join(body)
+
+
+def test_sessions_of_botocore_get_their_loader_by_a_function_that_can_be_cached(monkeypatch):
+    import botocore.session
+    from botocore.loaders import Loader
+
+    made = Loader()
+    monkeypatch.setattr(botocore.session, "create_loader", lambda *_: made)
+    assert all(botocore.session.Session().get_component("data_loader") is made for _ in range(2))
