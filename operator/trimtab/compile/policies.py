@@ -35,11 +35,6 @@ def execution_policy(repository: str, log_group: str, region: str, account: str)
     )
 
 
-def task_policy(bucket: str, folder: str) -> str:
-    """Read the deployment's own models: all that the serving code may do in the account."""
-    return _policy(_allow(["s3:GetObject"], f"arn:aws:s3:::{bucket}/{folder}models/*"))
-
-
 _PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from trimtab.compile.context import Context
 from trimtab.compile.evaluation import GATE
 from trimtab.compile.keys import roles_text
-from trimtab.compile.policies import execution_policy, task_policy
+from trimtab.compile.policies import execution_policy
 from trimtab.compile.training import MODEL
 from trimtab.core.kind import HOLD, QUARANTINE, Ref, mark_of
 from trimtab.graph.node import Node
@@ -57,7 +57,7 @@ def role_nodes(context: Context) -> tuple[tuple[Node, ...], str | Ref, str | Ref
     repository, logs = f"trimtab/{context.names.path}", context.names.log_group
     service = "ecs-tasks.amazonaws.com"
     execution = context.role("execution", service, execution_policy(repository, logs, context.region, context.account))
-    task = context.role("task", service, task_policy(context.data_bucket, context.names.bucket_folder()))
+    task = context.role("task", service, "")  # a baked image has all it needs: the serving code may do nothing
     return (execution, task), Ref(execution.id, "arn"), Ref(task.id, "arn")
 
 

@@ -104,7 +104,7 @@ def conditions(
         condition("Ready", *_ready(plan, stuck, held)),
         condition("Serving", *_serving(snapshot)),
         condition("Reconciling", "False" if settled or stuck else "True", *_moving(plan, troubles)),
-        condition("Stalled", "True" if stuck else "False", stuck[0] if stuck else "Progressing", stuck[1] if stuck else ""),
+        condition("Stalled", "True", *stuck) if stuck else condition("Stalled", "False", _calm(settled), ""),
         condition("Drifted", *_drifted(drift)),
         *stages,
     )
@@ -128,6 +128,10 @@ def _drifted(drift: Sequence[tuple[str, Sequence[Difference]]]) -> tuple[Truth, 
     if not drift:
         return "False", "AsDeclared", ""
     return "True", "Drifted", "; ".join(f"{node}: {told(found) or 'deleted outside'}" for node, found in drift)
+
+
+def _calm(settled: bool) -> str:
+    return "Ready" if settled else "Progressing"
 
 
 def _moving(plan: Plan, troubles: Sequence[Trouble]) -> tuple[str, str]:

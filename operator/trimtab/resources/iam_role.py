@@ -53,7 +53,7 @@ class Desired:
     name: str  # at most 64 characters
     path: str  # "/trimtab/local/"
     trust_service: str  # "ecs-tasks.amazonaws.com", "sagemaker.amazonaws.com"
-    policy: str  # the inline policy document, as canonical JSON text
+    policy: str  # the inline policy document, as canonical JSON text; "" for a role that may do nothing
     tags: Mapping[str, str]
     permissions_boundary: str | None = None  # ARN of a managed policy
     description: str = ""
@@ -84,6 +84,7 @@ class IamRole:
             _ARN,
             "iam:UpdateAssumeRolePolicy",
             "iam:PutRolePolicy",
+            "iam:DeleteRolePolicy",
             "iam:PutRolePermissionsBoundary",
             "iam:DeleteRolePermissionsBoundary",
             "iam:TagRole",
@@ -114,7 +115,7 @@ class IamRole:
         moved = (Difference(PATH, observed.path, desired.path, remedy="refuse"),) if observed.path != desired.path else ()
         return moved + differences(
             (TRUST, observed.trust, trust_for(desired)),
-            (POLICY, observed.policy, same_json(desired.policy)),
+            (POLICY, observed.policy or "", same_json(desired.policy)),
             (BOUNDARY, observed.permissions_boundary, desired.permissions_boundary),
         )
 
@@ -128,7 +129,8 @@ class IamRole:
             "Tags": tag_list(desired.tags),
         }
         yield Call("iam", "CreateRole", without_empty(arguments), repeat="safe")
-        yield _put_policy(desired)
+        if desired.policy:
+            yield _put_policy(desired)
 
     def update(self, desired: Desired, observed: Observed, drift: Sequence[Difference]) -> Steps[None]:
         changed = paths(drift)
@@ -136,8 +138,10 @@ class IamRole:
         if TRUST in changed:
             trust = {"PolicyDocument": trust_for(desired)}
             yield Call("iam", "UpdateAssumeRolePolicy", role | trust, repeat="safe")
-        if POLICY in changed:
+        if POLICY in changed and desired.policy:
             yield _put_policy(desired)
+        elif POLICY in changed:
+            yield Call("iam", "DeleteRolePolicy", role | {"PolicyName": POLICY_NAME}, repeat="safe")
         if BOUNDARY in changed and desired.permissions_boundary:
             boundary = {"PermissionsBoundary": desired.permissions_boundary}
             yield Call("iam", "PutRolePermissionsBoundary", role | boundary, repeat="safe")

@@ -39,7 +39,7 @@ def final_stage() -> list[tuple[str, str]]:
     return every[last:]
 
 
-def test_the_document_declares_the_whole_line_in_sixteen_lines(deployment: ModelDeployment):
+def test_the_document_declares_the_whole_line_in_seventeen_lines(deployment: ModelDeployment):
     spec = deployment.spec
     assert (deployment.metadata.namespace, deployment.metadata.name) == ("vision", "digits")
     assert spec.training is not None
@@ -55,7 +55,7 @@ def test_the_document_declares_the_whole_line_in_sixteen_lines(deployment: Model
     assert (serving.target, serving.replicas.min, serving.replicas.most) == ("ecs", 2, 2)
     assert serving.gateway is not None
     assert (serving.gateway.kind, serving.gateway.auth) == ("apigateway", "apiKey")
-    assert len(DOCUMENT.read_text().splitlines()) <= 16
+    assert len(DOCUMENT.read_text().splitlines()) <= 17
 
 
 def test_training_sees_the_modules_and_nothing_else(deployment: ModelDeployment):

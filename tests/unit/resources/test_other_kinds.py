@@ -300,3 +300,14 @@ def test_deletes_run_from_what_refers_to_what_is_referred_to():
         ("logs.LogGroup", "iam.Role"),
     ]
     assert [pair for pair in order if KINDS[pair[0]].rank <= KINDS[pair[1]].rank] == []
+
+
+def test_a_role_that_may_do_nothing_has_no_policy_and_loses_one_that_it_had():
+    role, sample = KINDS["iam.Role"], SAMPLES["iam.Role"]
+    nothing = replace(sample.desired, policy="")
+    assert "PutRolePolicy" not in [call.operation for call in drive(role.create(nothing))[0]]
+    had = _seen_role(ROLE_DETAIL)
+    drift = role.diff(nothing, had)
+    assert [each.path for each in drift] == ["PolicyDocument"]
+    assert [call.operation for call in drive(role.update(nothing, had, drift))[0]] == ["DeleteRolePolicy"]
+    assert role.diff(nothing, replace(had, policy=None)) == ()
