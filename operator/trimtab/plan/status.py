@@ -104,7 +104,7 @@ def conditions(
         condition("Ready", *_ready(plan, stuck, held)),
         condition("Serving", *_serving(snapshot)),
         condition("Reconciling", "False" if settled or stuck else "True", *_moving(plan, troubles)),
-        condition("Stalled", "True", *stuck) if stuck else condition("Stalled", "False", _calm(settled), ""),
+        condition("Stalled", *(("True", *stuck) if stuck else ("False", _calm(settled), ""))),
         condition("Drifted", *_drifted(drift)),
         *stages,
     )
