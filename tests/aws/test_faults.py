@@ -1,8 +1,13 @@
 """Injected faults, as an unmodified client meets them, before and after the effect."""
 
 import contextlib
+from typing import Any
 
 import pytest
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeoutError, HTTPClientError, ReadTimeoutError
 from click.testing import CliRunner
 
@@ -43,6 +48,7 @@ def test_the_command_line_offers_what_there_is():
         ("elbv2", lambda client: client.describe_load_balancers(), "Throttling"),
         ("apigateway", lambda client: client.get_rest_apis(), "TooManyRequestsException"),
         ("iam", lambda client: client.list_roles(), "Throttling"),
+        ("ec2", lambda client: client.describe_vpcs(), "RequestLimitExceeded"),
         ("sagemaker", lambda client: client.list_training_jobs(), "ThrottlingException"),
     ],
 )
@@ -100,6 +106,48 @@ def test_the_clients_of_the_operator_repeat_reads_and_never_writes(cloud):
         aws.make(Call("ecs", "CreateCluster", {"clusterName": "once"}, repeat="once"))
     assert failed.value.meaning == "transient"
     assert clusters(cloud) == before + 1
+
+
+def test_clients_that_gave_up_waiting_hold_nothing(cloud):
+    """More of them than the gateway has threads: each is let go when its client leaves."""
+    inject(cloud, "add", "--service", "ecs", "--operation", "ListClusters", "--kind", "timeout", "--times", "40")
+    for _ in range(40):
+        with pytest.raises(ReadTimeoutError):
+            cloud.client("ecs", read_timeout=0.05).list_clusters()
+    cloud.client("ecs", read_timeout=5).list_clusters()
+
+
+def test_operations_of_s3_are_told_apart(cloud):
+    s3 = cloud.client("s3")
+    where = {"Bucket": "trimtab-local-data", "Key": "a b/c"}
+    asked: list[str] = []
+    s3.meta.events.register("before-call.s3", lambda model, **_: asked.append(model.name))
+    before = len(cloud_journal(cloud))
+    s3.put_object(**where, Body=b"x")
+    s3.get_object(**where)
+    s3.head_object(**where)
+    s3.head_bucket(Bucket="trimtab-local-data")
+    s3.copy_object(**where | {"Key": "copy"}, CopySource=where)
+    s3.list_buckets()
+    s3.list_objects_v2(Bucket="trimtab-local-data", Prefix="a")
+    s3.put_object_tagging(**where, Tagging={"TagSet": [{"Key": "k", "Value": "v"}]})
+    upload = {"UploadId": s3.create_multipart_upload(**where)["UploadId"]}
+    tag = s3.upload_part(**where, **upload, PartNumber=1, Body=b"y")["ETag"]
+    s3.list_parts(**where, **upload)
+    s3.complete_multipart_upload(**where, **upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": tag}]})
+    upload = {"UploadId": s3.create_multipart_upload(**where)["UploadId"]}
+    s3.upload_part_copy(**where, **upload, PartNumber=1, CopySource=where)
+    s3.abort_multipart_upload(**where, **upload)
+    s3.delete_objects(Bucket="trimtab-local-data", Delete={"Objects": [{"Key": "copy"}]})
+    s3.delete_object(**where)
+    assert [each["operation"] for each in cloud_journal(cloud)[before:]] == asked
+
+
+def cloud_journal(cloud: RunningCloud) -> list[dict[str, Any]]:
+    """The gateway's journal, by its page."""
+    request = AWSRequest("GET", f"{cloud.info.endpoint}/_trimtab/journal")
+    SigV4Auth(Credentials(cloud.info.access_key_id, cloud.info.secret_access_key), "trimtab", "us-east-1").add_auth(request)
+    return urllib3.request("GET", request.url, headers=dict(request.headers.items()), retries=False).json()["entries"]
 
 
 def test_a_silence_holds_up_nobody_else(cloud):

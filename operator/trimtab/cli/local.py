@@ -143,7 +143,7 @@ def fault() -> None:
 @click.option("--times", type=click.IntRange(1), default=1, show_default=True, help="How often.")
 @click.option("--after", is_flag=True, help="After the effect: the call is done, and its answer is lost.")
 def add_fault(state: Path | None, service: str, operation: str, kind: str, times: int, after: bool) -> int:
-    """Make the next calls fail. S3's reads all count as GetObject, its writes as PutObject.
+    """Make the next calls fail.
 
     \b
     Example: trimtab local fault add --service ecs --operation CreateService --kind timeout --after

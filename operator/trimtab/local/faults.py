@@ -1,7 +1,6 @@
 """Faults that a person injects: throttling, server errors, silence and broken connections, before or after the effect.
 
-A fault names a service and an operation and is due a number of times. S3's reads all count as GetObject and its writes as
-PutObject, since the path alone does not tell them apart.
+A fault names a service and an operation and is due a number of times.
 Source: the common errors of each service's API reference; Amazon S3 API, error responses (SlowDown, 503).
 """
 
@@ -22,6 +21,7 @@ _THROTTLE: Mapping[str, tuple[str, int]] = {
     "elbv2": ("Throttling", 400),
     "iam": ("Throttling", 400),
     "sts": ("Throttling", 400),
+    "ec2": ("RequestLimitExceeded", 503),
 }
 _MOST_SECONDS = 120.0
 

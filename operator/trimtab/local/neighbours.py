@@ -238,7 +238,8 @@ def _moto() -> tuple[Any, Any]:
 
     s3.FakeMultipart = _seeded(s3.FakeMultipart, mock_random)
     backends.list_of_moto_modules = lru_cache(lambda: list(_modules(backends)))
-    responses.method_names_from_class = lru_cache(responses.method_names_from_class)
+    names = lru_cache(responses.method_names_from_class)  # pyright: ignore[reportPrivateImportUsage]
+    responses.method_names_from_class = names  # pyright: ignore[reportPrivateImportUsage]
 
     def create(service: Any) -> Any:
         app = werkzeug_app.create_backend_app(service)

@@ -7,7 +7,7 @@ operation, validation against the model's constraints, and errors are ours.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -89,9 +89,28 @@ def operation_of(request: Request, signing_name: str) -> Operation:
     if model.protocol in ("query", "ec2"):
         fields = dict(request.query) | dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
         return Operation(service, str(fields.get("Action", "")), {})
-    if service == "s3":
-        return Operation(service, "GetObject" if request.method in ("GET", "HEAD") else "PutObject", {})
-    return _rest_operation(service, request)
+    found = _rest_operation(service, request)
+    return replace(found, name=_of_object(request, found.name)) if service == "s3" else found
+
+
+_OF_UPLOADS = {"PutObject": "UploadPart", "DeleteObject": "AbortMultipartUpload", "GetObject": "ListParts"}
+_OF_COPIES = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}
+_SAME_PATH = {  # the model gives these one method and path: a header or a parameter tells them apart
+    "CopyObject": "PutObject",
+    "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
+    "AbortMultipartUpload": "DeleteObject",
+    "ListParts": "GetObject",
+    "ListDirectoryBuckets": "ListBuckets",
+}
+
+
+def _of_object(request: Request, name: str) -> str:
+    """Which of the operations of S3 that share a path is meant."""
+    name = _SAME_PATH.get(name, name)
+    if any(field == "uploadId" for field, _ in request.query):
+        name = _OF_UPLOADS.get(name, name)
+    return _OF_COPIES.get(name, name) if "x-amz-copy-source" in request.headers else name
 
 
 def _rest_operation(service: str, request: Request) -> Operation:

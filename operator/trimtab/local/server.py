@@ -1,10 +1,12 @@
 """The process of a local cloud: `python -m trimtab.local.server --state FOLDER --port N --invoke-port N`."""
 
 import argparse
+import gc
 import json
 import logging
 import os
 import secrets
+import select
 import signal
 import socket
 import struct
@@ -97,6 +99,9 @@ def with_gateway(
             datetime.now(UTC).isoformat(timespec="seconds"),
         )
         write_info(folder, info)
+        # What is loaded by now stays: each collection would go through some hundred megabytes of models.
+        gc.collect()
+        gc.freeze()
         if ready:
             ready(cloud)
         stop.wait()
@@ -145,9 +150,11 @@ class _Gateway(WSGIGateway_10):
 
 
 def _drop(connection: Any, seconds: float) -> None:
-    """Close without an answer: after some silence, or at once, as a reset."""
+    """Close without an answer: after some silence, which the client may end before, or at once, as a reset."""
     if seconds:
-        threading.Event().wait(seconds)
+        left = select.poll()
+        left.register(connection.socket, select.POLLRDHUP)
+        left.poll(seconds * 1000)
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.socket.shutdown(socket.SHUT_RDWR)
 

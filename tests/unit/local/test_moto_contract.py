@@ -17,7 +17,7 @@ RELIED_ON = {
     ("moto.core.parse", "PROTOCOL_PARSERS"),
     ("moto.core.serialize", "get_serializer_class"),
     ("moto.core.utils", "get_service_model"),
-    ("moto.core", "utils"),
+    ("moto.core", "responses"),
     ("moto", "backends"),
     ("moto.backends", "get_backend"),
     ("moto.ec2.models", "ec2_backends"),
@@ -31,8 +31,8 @@ ATTRIBUTES = {
     ("backends", "__file__"),
     ("backends", "list_of_moto_modules"),
     ("moto_api_backend", "reset"),
+    ("responses", "method_names_from_class"),
     ("s3", "FakeMultipart"),
-    ("utils", "method_names_from_class"),
     ("werkzeug_app", "DomainDispatcherApplication"),
     ("werkzeug_app", "create_backend_app"),
 }
@@ -108,13 +108,15 @@ def test_backends_lists_its_modules_by_a_function_that_can_be_cached():
     assert {"s3", "iam", "ec2"} <= set(names)
 
 
-def test_utils_names_the_methods_of_a_class_by_a_function_that_can_be_cached():
-    from moto.core import utils
+def test_responses_look_an_action_up_by_a_function_of_the_class_that_can_be_cached(monkeypatch):
+    from moto.core import responses
+    from moto.iam.responses import IamResponse
 
-    class Responses:
-        def list_things(self) -> None: ...
-
-    assert "list_things" in utils.method_names_from_class(Responses)
+    asked: list[Any] = []
+    real = responses.method_names_from_class
+    monkeypatch.setattr(responses, "method_names_from_class", lambda of: asked.append(of) or real(of))
+    list_roles()
+    assert asked == [IamResponse]
 
 
 def test_get_backend_has_accounts_that_know_their_regions():
@@ -165,7 +167,8 @@ def test_s3_models_make_a_multipart_upload_by_the_class_of_that_name_and_file_it
     backend.reset()
 
 
-def test_werkzeug_app_dispatches_by_the_credential_scope_to_an_app_for_each_service():
+def list_roles() -> tuple[str, bytes]:
+    """(status, body) of a request that only its credential scope says is IAM's."""
     from moto.moto_server import werkzeug_app
     from werkzeug.test import EnvironBuilder, run_wsgi_app
 
@@ -175,8 +178,13 @@ def test_werkzeug_app_dispatches_by_the_credential_scope_to_an_app_for_each_serv
         method="POST", data={"Action": "ListRoles", "Version": "2010-05-08"}, headers={"Authorization": scope}
     ).get_environ()
     body, status, _ = run_wsgi_app(application, environ, buffered=True)
+    return status, b"".join(body)
+
+
+def test_werkzeug_app_dispatches_by_the_credential_scope_to_an_app_for_each_service():
+    status, body = list_roles()
     assert status.startswith("200")
-    assert b"ListRolesResponse" in b"".join(body)
+    assert b"ListRolesResponse" in body
 
 
 def test_sessions_of_botocore_get_their_loader_by_a_function_that_can_be_cached(monkeypatch):
