@@ -229,17 +229,17 @@ class Neighbours:
 def _moto() -> tuple[Any, Any]:
     """(moto's dispatcher, its generator of ids), with two slow look-ups cached: each request made 175 stat calls."""
     # Each session of botocore's would parse the models anew, and moto makes many; in this process they share them.
-    sessions: Any = botocore.session
-    sessions.create_loader = cache(sessions.create_loader)
+    botocore.session.create_loader = cache(cast(Any, botocore.session).create_loader)
     import moto.backends as backends
-    from moto.core import utils
+    from moto.core import responses
     from moto.moto_api._internal import mock_random
     from moto.moto_server import werkzeug_app
     from moto.s3 import models as s3
 
     s3.FakeMultipart = _seeded(s3.FakeMultipart, mock_random)
     backends.list_of_moto_modules = lru_cache(lambda: list(_modules(backends)))
-    utils.method_names_from_class = lru_cache(utils.method_names_from_class)
+    names = lru_cache(responses.method_names_from_class)  # pyright: ignore[reportPrivateImportUsage]
+    responses.method_names_from_class = names  # pyright: ignore[reportPrivateImportUsage]
 
     def create(service: Any) -> Any:
         app = werkzeug_app.create_backend_app(service)
