@@ -9,7 +9,7 @@ WORKERS ?= $(shell nproc)
 KEEP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint fix generate bench docs clean lock environments
+.PHONY: help demo test kills quick lint fix generate bench docs clean lock environments
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,7 +17,7 @@ help:  ## List the targets
 $(STAMP): pyproject.toml container/pyproject.toml locks/dev.txt examples/digits/requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r locks/uv.txt
-	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r locks/dev.txt
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r locks/dev.txt
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r examples/digits/requirements.txt
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e ./container -e .
 	touch $@
@@ -30,6 +30,9 @@ demo: environments  ## From a folder to an answered prediction, edited, gated an
 
 test: environments  ## All tests
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup $(TESTS)
+
+kills: environments  ## SIGKILL of apply, rollback and delete at every write and a tenth of the reads (an hour)
+	TRIMTAB_KILLS=all $(BIN)/pytest -q -n $(WORKERS) --dist loadgroup tests/faults/test_kill.py
 
 quick: $(STAMP)  ## The tests without real training
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup -m "not slow" $(TESTS)
@@ -55,7 +58,7 @@ docs: generate  ## The documentation is Markdown: generating the reference is al
 
 lock: $(STAMP)  ## Resolve the locks anew (with hashes, naming no registry)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
-		--no-emit-package trimtab-container --extra local --group dev pyproject.toml -o locks/dev.txt
+		--no-emit-package trimtab-container --extra local --extra operator --group dev pyproject.toml -o locks/dev.txt
 	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --no-header locks/uv.in -o locks/uv.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		locks/sklearn-training.in -o operator/trimtab/local/locks/sklearn-training.txt

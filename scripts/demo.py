@@ -4,12 +4,15 @@ Writes build/demo.json. Leaves nothing running, unless --keep is given.
 """
 
 import argparse
+import io
 import json
 import math
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +24,8 @@ import numpy as np
 import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+
+from trimtab.local.commands import free_ports
 
 TOP = Path(__file__).resolve().parent.parent
 BUILD = TOP / "build"
@@ -53,9 +58,10 @@ class Demo:
     def say(self, text: str) -> None:
         print(f"   {text}", flush=True)
 
-    def trimtab(self, *words: str, expect: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess[str]:
-        """Run the program as a person would."""
-        done = subprocess.run([TRIMTAB, *words], cwd=WORK, env=self.variables, capture_output=True, text=True, check=False)
+    def trimtab(self, *words: str, expect: tuple[int, ...] = (0,), by_sdk: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run the program as a person would. by_sdk: with the variables that point AWS's SDK at the local cloud."""
+        variables = {**self.variables, **(self.sdk if by_sdk else {})}
+        done = subprocess.run([TRIMTAB, *words], cwd=WORK, env=variables, capture_output=True, text=True, check=False)
         if done.returncode not in expect:
             sys.exit(f"trimtab {' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
@@ -64,16 +70,28 @@ class Demo:
     def variables(self) -> dict[str, str]:
         return {**os.environ, "TRIMTAB_LOCAL_STATE": str(STATE)}
 
+    @property
+    def sdk(self) -> dict[str, str]:
+        told = subprocess.run(
+            [TRIMTAB, "local", "env"], env=self.variables, capture_output=True, text=True, check=True
+        ).stdout
+        words = (line.removeprefix("export ").partition("=") for line in told.splitlines())
+        return {name: shlex.split(value)[0] for name, _, value in words}
+
     # --- the outside ---
 
+    @property
+    def cloud(self) -> Mapping[str, str]:
+        return json.loads((STATE / "cloud.json").read_text())
+
     def aws(self, service: str) -> Any:
-        info = json.loads((STATE / "cloud.json").read_text())
+        info = self.cloud
         session = boto3.Session(info["access_key_id"], info["secret_access_key"], region_name=info["region"])
         return session.client(service, endpoint_url=info["endpoint"])
 
     def journal(self) -> list[Mapping[str, Any]]:
         """Every request that the cloud was sent."""
-        info = json.loads((STATE / "cloud.json").read_text())
+        info = self.cloud
         request = AWSRequest("GET", f"{info['endpoint']}/_trimtab/journal")
         session = boto3.Session(info["access_key_id"], info["secret_access_key"], region_name=info["region"])
         SigV4Auth(session.get_credentials(), "trimtab", info["region"]).add_auth(request)
@@ -86,6 +104,24 @@ class Demo:
         releases = self.aws("ecs").list_task_definitions()["taskDefinitionArns"]
         return {"train": len(jobs), "image": len(images), "release": len(releases)}
 
+    def endpoint(self) -> str:
+        """The public URL, by API Gateway's own lists."""
+        gateway = self.aws("apigateway")
+        (api,) = gateway.get_rest_apis()["items"]
+        (stage,) = gateway.get_stages(restApiId=api["id"])["item"]
+        return f"{self.cloud['invoke_endpoint']}/{api['id']}/{stage['stageName']}"
+
+    def metrics(self, job: Mapping[str, Any]) -> dict[str, float]:
+        """What SageMaker read from the job's log, and what its script wrote beside the model."""
+        seen = {each["MetricName"]: round(each["Value"], 6) for each in job["FinalMetricDataList"]}
+        bucket, _, prefix = job["OutputDataConfig"]["S3OutputPath"].removeprefix("s3://").partition("/")
+        place = {"Bucket": bucket, "Key": f"{prefix.rstrip('/')}/{job['TrainingJobName']}/output/output.tar.gz"}
+        with tarfile.open(fileobj=io.BytesIO(self.aws("s3").get_object(**place)["Body"].read())) as tar:
+            (file,) = (tar.extractfile(each) for each in tar if each.name.endswith("evaluation.json"))
+            assert file is not None
+            written = json.load(file)["metrics"]
+        return seen | {f"{part}:{name}": round(value, 6) for part, each in written.items() for name, value in each.items()}
+
     def service(self) -> Mapping[str, Any]:
         ecs = self.aws("ecs")
         cluster = ecs.list_clusters()["clusterArns"][0]
@@ -95,10 +131,13 @@ class Demo:
     def stages_run(self, before: Mapping[str, int]) -> list[str]:
         return [stage for stage, count in self.made().items() if count > before[stage]]
 
-    def ask(self, body: bytes, key: str | None = None) -> urllib3.BaseHTTPResponse:
+    def history(self) -> list[dict[str, Any]]:
+        return json.loads(self.trimtab("history", DEPLOYMENT, "-o", "json").stdout)
+
+    def ask(self, body: bytes, key: str | None = None, url: str = "") -> urllib3.BaseHTTPResponse:
         headers = {"Content-Type": "application/octet-stream", "x-api-key": self.key if key is None else key}
         sent = {name: value for name, value in headers.items() if value}
-        return POOL.request("POST", f"{self.url}/invocations", body=body, headers=sent, retries=False, timeout=30)
+        return POOL.request("POST", f"{url or self.url}/invocations", body=body, headers=sent, retries=False, timeout=30)
 
     def edit(self, before: str, after: str) -> None:
         document = WORK / "digits" / "deployment.yaml"
@@ -122,10 +161,8 @@ class Demo:
             "epochs": int(found["HyperParameters"]["epochs"]),
             "seconds": found["TrainingTimeInSeconds"],
         }
-        history = json.loads(self.trimtab("history", DEPLOYMENT, "-o", "json").stdout)
-        self.result["metrics"] = history[-1]["metrics"]
-        status = json.loads(self.trimtab("status", DEPLOYMENT, "-o", "json").stdout)
-        self.url = self.result["endpoint"] = status["endpoint"]["url"]
+        self.result["metrics"] = self.metrics(found)
+        self.url = self.result["endpoint"] = self.endpoint()
         self.key = self.trimtab("key", DEPLOYMENT).stdout.strip()
         ecs = self.aws("ecs")
         service = self.service()
@@ -200,12 +237,12 @@ class Demo:
         self.say(f"answered by releases {', '.join(sorted(answered))}")
 
     def gate(self) -> None:
-        before = self.ask(IMAGES[0].tobytes()).headers["X-Trimtab-Release"]
+        before, made = self.ask(IMAGES[0].tobytes()).headers["X-Trimtab-Release"], self.made()
         self.edit("epochs: 8, learning-rate: 0.0012", "epochs: 1, learning-rate: 0.00001")
         words = self.apply(expect=(1,))
         after = self.ask(IMAGES[0].tobytes())
         unchanged = after.status == 200 and after.headers["X-Trimtab-Release"] == before
-        self.result["gate"] = {"refused": "GateNotMet" in words, "serving_revision_unchanged": unchanged}
+        self.result["gate"] = {"refused": self.stages_run(made) == ["train"], "serving_revision_unchanged": unchanged}
         self.say(next((line.strip() for line in words.splitlines() if "GateNotMet" in line), words))
         self.say(f"release {before} {'still serves' if unchanged else 'was touched'}")
 
@@ -233,6 +270,9 @@ class Demo:
             "training job": [
                 each["TrainingJobName"] for each in self.aws("sagemaker").list_training_jobs()["TrainingJobSummaries"]
             ],
+            "processing job": [
+                each["ProcessingJobName"] for each in self.aws("sagemaker").list_processing_jobs()["ProcessingJobSummaries"]
+            ],
             "cluster": ecs.list_clusters()["clusterArns"],
             "task definition": [
                 arn
@@ -249,8 +289,15 @@ class Demo:
             "VPC link": [each["Name"] for each in self.aws("apigatewayv2").get_vpc_links()["Items"]],
             "object": [
                 item["Key"]
-                for bucket in ("trimtab-local-data", "trimtab-local-state")
+                for bucket in ("trimtab-local-data", "trimtab-local-state", "production-data", "production-state")
                 for item in self.aws("s3").list_objects_v2(Bucket=bucket).get("Contents", ())
+            ],
+            "tagged": [
+                each["ResourceARN"]
+                for page in self.aws("resourcegroupstaggingapi").get_paginator("get_resources").paginate()
+                for each in page["ResourceTagMappingList"]
+                if any(tag["Key"].startswith("trimtab.dev/") for tag in each["Tags"])
+                and not each["ResourceARN"].startswith("arn:aws:ecs:")  # listed above by their states
             ],
         }
         return [f"{kind} {name}" for kind, names in found.items() for name in names]
@@ -301,9 +348,13 @@ def main() -> None:
         demo.step("Six things are changed by hand: apply puts them right", "drift", lambda: first_day.drift(demo))
         demo.step("A server that cannot start", "bad_server", lambda: first_day.bad_server(demo, body, WORK))
         demo.step("Back to the first model, and a retraining meanwhile", "rollback", lambda: first_day.rollback(demo, body))
+        demo.step("The model is promoted to another environment", "promotion", lambda: first_day.promotion(demo, body, WORK))
         if keep:
-            demo.say(f"kept up. Go on with: export TRIMTAB_LOCAL_STATE={STATE}")
-            demo.say(f"trimtab status {DEPLOYMENT}; trimtab delete {DEPLOYMENT}; trimtab local down")
+            demo.say(f"kept up; it answers at {demo.url}. Go on with:")
+            demo.say(f"export TRIMTAB_LOCAL_STATE={STATE} PATH={Path(TRIMTAB).parent}:$PATH")
+            demo.say(f"trimtab page {DEPLOYMENT} --folder examples/digits/page  # draw a digit in a browser")
+            demo.say(f"trimtab status {DEPLOYMENT}; trimtab key {DEPLOYMENT}; trimtab logs {DEPLOYMENT} --tail 5")
+            demo.say(f"trimtab delete {DEPLOYMENT}; trimtab local down")
         else:
             demo.step("Delete: nothing is left", "delete", demo.delete)
         entries = demo.journal()
@@ -324,7 +375,9 @@ def main() -> None:
 
 
 def bring_up(demo: Demo) -> None:
-    demo.say(demo.trimtab("local", "up", "--state", str(STATE)).stderr.splitlines()[0])
+    port, invoke_port = map(str, free_ports(2))  # a person may have a cloud up at the usual ones
+    words = ("--state", str(STATE), "--port", port, "--invoke-port", invoke_port)
+    demo.say(demo.trimtab("local", "up", *words).stderr.splitlines()[0])
 
 
 def failures(result: Mapping[str, Any], keep: bool) -> list[str]:

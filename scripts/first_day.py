@@ -1,4 +1,4 @@
-"""The first day of use, for the demo: changes by hand, a server that cannot start, a rollback, a retraining while it holds.
+"""The first day of use, for the demo: changes by hand, a server that cannot start, a rollback, a promotion.
 
 Each step takes the telling Demo, acts as a person would, and measures from outside.
 """
@@ -8,7 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 BROKEN = "raise RuntimeError('the weights of the new model were never copied')\n"
 
@@ -157,24 +160,46 @@ def bad_server(demo: Any, body: bytes, work: Any) -> None:
     with asking(demo, body) as counts:
         demo.apply(expect=(1,))
     seconds = round(time.monotonic() - started, 1)
-    last = json.loads(demo.trimtab("history", demo.deployment, "-o", "json").stdout)[-1]
-    status = json.loads(demo.trimtab("status", demo.deployment, "-o", "json").stdout)
-    stalled = next(each for each in status["conditions"] if each["type"] == "Stalled")
+    key, reason = given_up(demo)
     again = demo.made()
     demo.apply(expect=(1,))  # the key is in quarantine: the same document asks for nothing
-    held = counts["releases"] == {before} and stalled["status"] == "True" and not demo.stages_run(again)
+    held = counts["releases"] == {before} and key in quarantined(demo) and not demo.stages_run(again)
     demo.result["bad_server"] = {
         "held": held,
-        "reason": last["because"],
+        "reason": reason,
         "requests": counts["requests"],
         "failed_requests": counts["failed_requests"],
         "seconds_to_safe": seconds,
     }
-    demo.say(f"{last['outcome']}: {last['because'][:160]}")
+    demo.say(f"release {key} was given up: {reason[:160]}")
     demo.say(f"{counts['requests']} requests meanwhile, {counts['failed_requests']} failed; safe after {seconds} s")
     broken.unlink()
     demo.apply()
     demo.say("taken out again: the next good edit goes straight through")
+
+
+def given_up(demo: Any) -> tuple[str, str]:
+    """12 digits of the release that ECS rolled back last, and why, in ECS's own words."""
+    ecs, service = demo.aws("ecs"), demo.service()
+    place = {"cluster": service["clusterArn"], "service": service["serviceName"]}
+    failed = ecs.list_service_deployments(**place, status=["ROLLBACK_SUCCESSFUL"])["serviceDeployments"][0]
+    revision = failed["targetServiceRevisionArn"]
+    (revision,) = ecs.describe_service_revisions(serviceRevisionArns=[revision])["serviceRevisions"]
+    definition = ecs.describe_task_definition(taskDefinition=revision["taskDefinition"])["taskDefinition"]
+    variables = {each["name"]: each["value"] for each in definition["containerDefinitions"][0]["environment"]}
+    stopped = ecs.list_tasks(cluster=place["cluster"], serviceName=place["service"], desiredStatus="STOPPED")["taskArns"]
+    tasks = ecs.describe_tasks(cluster=place["cluster"], tasks=stopped)["tasks"]
+    task = next(each for each in tasks if each["taskDefinitionArn"] == revision["taskDefinition"])
+    code = task["containers"][0].get("exitCode")
+    return variables["TRIMTAB_RELEASE"], f"{failed['statusReason']} {task['stoppedReason']} (exit code {code})"
+
+
+def quarantined(demo: Any) -> list[str]:
+    """12 digits of each release key in quarantine: they are kept on the log group too."""
+    logs = demo.aws("logs")
+    (group,) = logs.describe_log_groups(logGroupNamePrefix=f"/trimtab/local/{demo.deployment}")["logGroups"]
+    tags = logs.list_tags_for_resource(resourceArn=group["logGroupArn"])["tags"]
+    return tags.get("trimtab.dev/quarantine", "").split("/")
 
 
 def rollback(demo: Any, body: bytes) -> None:
@@ -205,6 +230,48 @@ def rollback(demo: Any, body: bytes) -> None:
     demo.say("released: what the document declares serves again")
 
 
+def promotion(demo: Any, body: bytes, work: Path) -> None:
+    """The model that serves goes to a second environment, with buckets, roles and an API of its own; and away again."""
+    name, file = "vision/digits-live", work / "production.yaml"
+    serving = next(each for each in demo.history() if each["outcome"] == "Serving")
+    file.write_text(_production(demo, work, serving["number"]))
+    before = demo.made()["train"]
+    there = ("--environment", str(file))
+    demo.trimtab("apply", str(file), by_sdk=True)
+    status = json.loads(demo.trimtab("status", name, *there, "-o", "json", by_sdk=True).stdout)
+    key = demo.trimtab("key", name, *there, by_sdk=True).stdout.strip()
+    reply = demo.ask(body, key, status["endpoint"]["url"])
+    here = demo.ask(body).headers["X-Trimtab-Artifact"]
+    demo.result["promotion"] = {
+        "trained": demo.made()["train"] - before,
+        "digest_equal": reply.status == 200 and reply.headers["X-Trimtab-Artifact"] == here,
+    }
+    demo.say(f"revision {serving['number']} answers there with {here[:19]}…; {demo.result['promotion']['trained']} trained")
+    demo.trimtab("delete", name, *there, "--yes", by_sdk=True)
+    demo.say("and is deleted there again")
+
+
+def _production(demo: Any, work: Path, revision: int) -> str:
+    """An environment beside the local one, and a document that deploys to it."""
+    spec = yaml.safe_load((work / "state" / "environment.yaml").read_text())["spec"]
+    spec["buckets"] = {"state": "production-state", "data": "production-data"}
+    for bucket in spec["buckets"].values():
+        demo.aws("s3").create_bucket(Bucket=bucket)
+    head = {"apiVersion": "trimtab.dev/v1alpha1"}
+    model = {"from": {"environment": "local", "deployment": demo.deployment, "revision": revision}}
+    serving = {"replicas": {"min": 1}, "gateway": {"auth": "apiKey"}}
+    documents = (
+        {**head, "kind": "Environment", "metadata": {"name": "production"}, "spec": spec},
+        {
+            **head,
+            "kind": "ModelDeployment",
+            "metadata": {"name": "digits-live", "namespace": "vision"},
+            "spec": {"environmentRef": {"name": "production"}, "model": model, "serving": serving},
+        },
+    )
+    return yaml.safe_dump_all(documents)
+
+
 def failures(result: dict[str, Any]) -> list[str]:
     """What these steps promised and did not hold."""
     bad, back = result["bad_server"], result["rollback"]
@@ -214,6 +281,7 @@ def failures(result: dict[str, Any]) -> list[str]:
         "a rollback without training, building or a failed request": (
             (back["trained"], back["built"], back["failed_requests"], back["model_changed"]) == (0, 0, 0, True)
         ),
+        "a promotion without training, of the same digest": result["promotion"] == {"trained": 0, "digest_equal": True},
         "a retraining that leaves the rollback": result["retrain_after_rollback"] == {"held": True, "trained": 1},
     }
     return [what for what, held in checks.items() if not held]

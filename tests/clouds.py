@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 from trimtab.local.commands import down, free_ports, up
 from trimtab.local.paths import CloudInfo
@@ -24,6 +28,14 @@ class RunningCloud:
         session = boto3.Session(self.info.access_key_id, self.info.secret_access_key, region_name=self.info.region)
         settings = {"retries": {"total_max_attempts": 1}, **config}
         return session.client(service, endpoint_url=self.info.endpoint, config=Config(**settings))
+
+    def journal(self, since: int = 0) -> list[dict[str, Any]]:
+        """What was asked of its control plane after a number, oldest first."""
+        url = f"{self.info.endpoint}/_trimtab/journal?since={since}"
+        request = AWSRequest("GET", url)
+        credentials = Credentials(self.info.access_key_id, self.info.secret_access_key)
+        SigV4Auth(credentials, "trimtab", self.info.region).add_auth(request)
+        return urllib3.request("GET", url, headers=dict(request.headers.items()), retries=False).json()["entries"]
 
     @property
     def variables(self) -> dict[str, str]:

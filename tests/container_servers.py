@@ -6,7 +6,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +39,31 @@ class Running:
         return POOL.request("GET", f"{self.public}/ping")
 
 
+def refusal(base: Path, **variables: str) -> str:
+    """What a server that must not serve says before it ends with 1."""
+    with _started(base, variables) as running:
+        assert running.process.wait(20) == 1, running.log
+        return running.log
+
+
 @contextmanager
 def serving(base: Path, **variables: str) -> Iterator[Running]:
+    """A server that is ready."""
+    with _started(base, variables) as running:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                if running.ping().status == 200 or "being loaded" not in running.ping().data.decode():
+                    break
+            except urllib3.exceptions.HTTPError:
+                assert running.process.poll() is None, running.log
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.02)
+        yield running
+
+
+@contextmanager
+def _started(base: Path, variables: Mapping[str, str]) -> Iterator[Running]:
     port, inner = free_ports(2)
     environment = {
         "PATH": os.environ["PATH"],
@@ -54,18 +77,8 @@ def serving(base: Path, **variables: str) -> Iterator[Running]:
     output = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed below
     command = [sys.executable, "-m", "trimtab_container", "serve"]
     process = subprocess.Popen(command, env=environment, cwd=base, stdout=output, stderr=output)
-    running = Running(process, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{inner}", output)
     try:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                if running.ping().status == 200 or "being loaded" not in running.ping().data.decode():
-                    break
-            except urllib3.exceptions.HTTPError:
-                assert process.poll() is None, running.log
-            assert time.monotonic() < deadline
-            threading.Event().wait(0.02)
-        yield running
+        yield Running(process, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{inner}", output)
     finally:
         process.kill()
         process.wait()

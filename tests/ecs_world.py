@@ -20,12 +20,16 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
+from trimtab.local.autoscaling import AutoScaling
 from trimtab.local.cloud import Cloud, Settings
+from trimtab.local.cloudwatch import CloudWatch
 from trimtab.local.ecs import Ecs
 from trimtab.local.elbv2 import Elbv2
+from trimtab.local.events import Events
 from trimtab.local.overlay import Context, Exited, Running, Unit, UnitState, World
 from trimtab.local.protocol import Request
 from trimtab.local.security import Key
+from trimtab.local.sqs import Sqs
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 SERVER = """
@@ -123,7 +127,7 @@ class Processes:
 
 
 class MiniCloud:
-    """A cloud with both overlays, ticked as the server ticks it."""
+    """A cloud with what services need, ticked as the server ticks it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.programs = folder / "state", folder / "programs"
@@ -139,7 +143,7 @@ class MiniCloud:
     def _open(self) -> Cloud:
         key = Key("AKIDLOCAL", "secret")
         settings = Settings(self.folder, ACCOUNT, REGION, port=4566, invoke_port=4567, key=key)
-        cloud = Cloud(settings, lambda _: self.executor, (Elbv2, Ecs))
+        cloud = Cloud(settings, lambda _: self.executor, (Sqs, Events, Elbv2, CloudWatch, AutoScaling, Ecs))
         cloud.world.logs = self.lines
         return cloud
 

@@ -12,14 +12,20 @@ from botocore.config import Config
 from cheroot.wsgi import Server
 
 from trimtab.local.cloud import Cloud, Settings
+from trimtab.local.cloudtrail import CloudTrail
 from trimtab.local.ecr import Ecr
+from trimtab.local.events import Events
 from trimtab.local.executor import ProcessExecutor
+from trimtab.local.identity import Identity
 from trimtab.local.logs import Logs
+from trimtab.local.notifications import Notifications
 from trimtab.local.overlay import World
 from trimtab.local.sagemaker import SageMaker
 from trimtab.local.security import Key
 from trimtab.local.server import _answer
+from trimtab.local.sqs import Sqs
 
+OVERLAYS = (Logs, Sqs, Events, CloudTrail, Notifications, Ecr, SageMaker, Identity)
 ACCOUNT, REGION = "123456789012", "us-east-1"
 KEY = Key("AKIDLOCAL", "secret")
 
@@ -34,7 +40,7 @@ class JobCloud:
         self._server.prepare()
         self.port = int(self._server.bind_addr[1])
         settings = Settings(folder, ACCOUNT, REGION, self.port, 4567, KEY)
-        self.cloud = Cloud(settings, self._executor, (Logs, Ecr, SageMaker))
+        self.cloud = Cloud(settings, self._executor, OVERLAYS)
         self.lost = self.cloud.recover()
         self._stopped = threading.Event()
         self._threads = [threading.Thread(target=each, daemon=True) for each in (self._server.serve, self._tick)]

@@ -8,10 +8,12 @@ from typing import Any
 
 from clouds import RunningCloud
 from models import write_model
-from trimtab.cli.context import documents, environment_named, remembered, resolved, session
+from trimtab.cli.context import documents, environment_named, ledger_of, remembered, resolved, session
 from trimtab.core.kind import Call
+from trimtab.engine.amend import released as end_of_hold
 from trimtab.engine.amend import rolled_back as to_earlier
 from trimtab.engine.converge import End, converge, remove
+from trimtab.engine.orphans import orphans, tagged_with, without_dying
 
 TRAIN = """
 import os, pathlib, shutil
@@ -113,6 +115,28 @@ ONE_OF_EACH = {
     "logs": 1,
     "repositories": 1,
 }
+
+
+def released(document: Path, timeout_s: float = 90.0) -> End:
+    """As `trimtab release`, in this process."""
+    with session(environment_named("local")) as found:
+        ledger = found.reconciler.amend("crash", name_of(document), end_of_hold)
+        return converge(found.reconciler, remembered(ledger), found.clock, lambda _: None, timeout_s)
+
+
+def is_held(document: Path) -> bool:
+    with session(environment_named("local")) as found:
+        return bool(ledger_of(found, f"crash/{name_of(document)}").holds)
+
+
+def left_behind() -> list[str]:
+    """As `trimtab orphans`, in this process: ARNs."""
+    environment = environment_named("local")
+    with session(environment) as found:
+        driver = found.reconciler.driver
+        tagged = tagged_with(environment.metadata.name, environment.spec.buckets.data, driver)
+        shared = found.ledgers.load_shared(environment.metadata.name).value
+        return [each.arn for each in without_dying(orphans(tagged, found.ledgers.all(), shared), driver)]
 
 
 def rolled_back(document: Path, calls: Calls | None = None, timeout_s: float = 90.0) -> End:

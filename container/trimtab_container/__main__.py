@@ -7,7 +7,7 @@ import trimtab_container
 
 USAGE = """usage: trimtab-container train | evaluate | serve | check [--code DIR] [--model DIR] [--help]
   train      run the training script under SageMaker's contract
-  evaluate   run the evaluation script, and check its evaluation.json
+  evaluate   run the evaluation script on a model, in a processing job
   serve      answer /ping and /invocations
   check      say what is wrong with a code or model folder, before any deployment
 """

@@ -13,11 +13,15 @@ from pathlib import Path
 
 from trimtab_container.checks import Finding, error
 from trimtab_container.checks.artifact import model_findings
+from trimtab_container.checks.evaluation import evaluation_findings
 from trimtab_container.checks.hooks import hook_findings
 from trimtab_container.checks.packages import serving_package_findings, training_package_findings
+from trimtab_container.checks.server import server_findings
 from trimtab_container.checks.training import training_findings
 from trimtab_container.checks.trial import trial_findings
 from trimtab_container.contract import ContractError, read_job
+from trimtab_container.dockerfile import FILE as FILE_OF_IMAGE
+from trimtab_container.evaluate import ENTRY_POINT as EVALUATION
 from trimtab_container.hooks import FILE
 from trimtab_container.paths import Paths
 
@@ -47,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="trimtab-container check", description=__doc__, allow_abbrev=False)
     parser.add_argument("--code", type=Path, metavar="DIR", help="the code folder: training script, inference.py")
     parser.add_argument("--entry-point", metavar="FILE", help=f"training script in it; {ENTRY_POINT} when left out")
-    parser.add_argument("--model", type=Path, metavar="DIR", help="the model folder: model.onnx, card.json, golden.json")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="the model folder: ONNX, or a Dockerfile")
     parser.add_argument("--requirements", type=Path, metavar="FILE", help="what the training image holds, as pip writes it")
     parser.add_argument(
         "--set", type=_pair, action="append", default=[], metavar="NAME=VALUE", help="a hyper-parameter that the job gives"
@@ -78,7 +82,12 @@ def _findings(given: argparse.Namespace, seen: list[str]) -> Iterator[Finding]:
     yield from static
     if given.train and code and not any(each.level == "error" for each in static):
         yield from trial_findings(code, given.entry_point or ENTRY_POINT, given.data, dict(given.set), given.seconds, seen)
-    if given.model is not None:
+    if given.model is not None and (given.model / FILE_OF_IMAGE).is_file():
+        yield from server_findings(given.model, seen)
+        if code is not None:
+            text = "the model's folder has a Dockerfile, which brings a server of its own: code would go unused"
+            yield error(code, 0, text, "leave --code out, and code out of the document")
+    elif given.model is not None:
         yield from model_findings(given.model, code, seen)
 
 
@@ -88,11 +97,15 @@ def _code(given: argparse.Namespace, code: Path) -> Iterator[Finding]:
     # A folder that only serves needs no training script, unless one was asked for.
     if given.entry_point or given.train or not serves or (code / entry_point).is_file():
         yield from training_findings(code, entry_point, dict(given.set))
-        if given.requirements is not None and (code / entry_point).is_file():
-            if given.requirements.is_file():
-                yield from training_package_findings(code, entry_point, given.requirements)
-            else:
-                yield error(given.requirements, 0, "it is not there", "name a requirements file")
+    if (code / EVALUATION).is_file():
+        yield from evaluation_findings(code, EVALUATION, entry_point)
+    scripts = [script for script in (entry_point, EVALUATION) if (code / script).is_file()]
+    if given.requirements is not None and scripts:
+        if given.requirements.is_file():
+            for script in scripts:
+                yield from training_package_findings(code, script, given.requirements)
+        else:
+            yield error(given.requirements, 0, "it is not there", "name a requirements file")
     if serves:
         yield from hook_findings(code)
         yield from serving_package_findings(code)

@@ -1,4 +1,4 @@
-"""Runs one script as PID 1 should: no shell, signals passed on, every orphan reaped, its last words kept."""
+"""Runs one script as PID 1 should: no shell, signals passed on, nothing of its group left running, its last words kept."""
 
 import collections
 import contextlib

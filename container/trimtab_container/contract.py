@@ -56,7 +56,7 @@ def variables(job: Job, paths: Paths, code: Path, cpus: int) -> dict[str, str]:
     given = {name: str(paths.data / name) for name in job.channels}
     values = {
         "SM_MODEL_DIR": str(paths.model),
-        "SM_INPUT_DIR": str(paths.base / "input"),
+        "SM_INPUT_DIR": str(paths.input),
         "SM_INPUT_CONFIG_DIR": str(paths.config),
         "SM_OUTPUT_DIR": str(paths.output),
         "SM_OUTPUT_DATA_DIR": str(paths.output_data),

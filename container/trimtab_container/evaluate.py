@@ -1,20 +1,33 @@
-"""`evaluate`: run the code's evaluation script, and check the evaluation.json that it must write."""
+"""`evaluate`: measure a model that is there, by the code's evaluation script, in a processing job.
+
+The script is run as a training script is, without arguments: SM_MODEL_DIR holds the model, SM_CHANNEL_<NAME> the data, and
+it writes evaluation.json into SM_OUTPUT_DATA_DIR. What went wrong becomes the job's ExitMessage.
+Source: Amazon SageMaker Developer Guide, "How Amazon SageMaker Processing Runs Your Processing Container Image".
+"""
 
 import json
 import math
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from trimtab_container.paths import Paths
+from trimtab_container.paths import EvaluationPaths
 from trimtab_container.train import fail, work
+
+ENTRY_POINT = "evaluate.py"
 
 
 def main() -> int:
     """Evaluate; returns the exit code."""
-    paths = Paths.of(os.environ)
-    code = Path(os.environ.get("TRIMTAB_CODE_DIR") or paths.data / "code")
-    status = work(paths, code, os.environ.get("TRIMTAB_ENTRY_POINT") or "evaluate.py", wants_model=False)
+    paths = EvaluationPaths.of(os.environ)
+    with tempfile.TemporaryDirectory(prefix="trimtab-code-") as name:
+        code = Path(name)  # both as one folder, as on a laptop: what the platform brought stays as it is
+        for part in (paths.code, paths.script):
+            if part.is_dir():
+                shutil.copytree(part, code, dirs_exist_ok=True)
+        status = work(paths, code, os.environ.get("TRIMTAB_ENTRY_POINT") or ENTRY_POINT, wants_model=False)
     problem = "" if status else evaluation_problem(paths.output_data / "evaluation.json")
     return fail(paths, problem) if problem else status
 

@@ -71,7 +71,9 @@ def _raw(body: bytes, tensor: Tensor) -> "np.ndarray[Any, Any]":
             f"{len(body)} bytes are no whole number of records of {tensor.record_bytes} bytes ({_words(tensor)})",
         )
     # NumPy's overload for a type that is only known at run time answers a partly unknown one.
-    return np.frombuffer(body, tensor.dtype).reshape(-1, *tensor.record)  # pyright: ignore
+    array: np.ndarray[Any, Any] = np.frombuffer(body, tensor.dtype)  # pyright: ignore
+    _check_finite(array)
+    return array.reshape(-1, *tensor.record)
 
 
 def _from_json(records: list[Any], tensor: Tensor) -> "np.ndarray[Any, Any]":
@@ -141,8 +143,7 @@ def _shaped(values: Any, tensor: Tensor) -> "np.ndarray[Any, Any]":
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise _bad("WrongType", f"the records hold {array.dtype.name} values, not numbers")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise _bad("NotFinite", "the records hold NaN or infinity")
+    _check_finite(array)
     record, size = tensor.record, tensor.record_size
     if array.shape == record or (array.ndim == 1 and array.size == size):
         array = array.reshape(1, *record)
@@ -154,7 +155,16 @@ def _shaped(values: Any, tensor: Tensor) -> "np.ndarray[Any, Any]":
     if tensor.dtype.kind in "iu" and cast.dtype != array.dtype and not (cast == array).all():
         limits = np.iinfo(tensor.dtype)
         raise _bad("OutOfRange", f"values must be whole numbers from {limits.min} to {limits.max}")
+    if tensor.dtype.kind == "f" and cast.dtype != array.dtype and not np.isfinite(cast).all():
+        raise _bad(
+            "OutOfRange", f"values must lie between {np.finfo(tensor.dtype).min:g} and {np.finfo(tensor.dtype).max:g}"
+        )
     return cast.reshape(-1, *record)
+
+
+def _check_finite(array: "np.ndarray[Any, Any]") -> None:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise _bad("NotFinite", "the records hold NaN or infinity")
 
 
 def _words(tensor: Tensor) -> str:

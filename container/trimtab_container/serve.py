@@ -21,6 +21,7 @@ import uvicorn
 
 import trimtab_container
 from trimtab_container.contract import usable_cpus
+from trimtab_container.cors import ORIGINS, Headers, cors_headers, preflight_headers
 from trimtab_container.formats import JSON, Refused, accepted, read, write
 from trimtab_container.hooks import HookError, HookFailed, Hooks, load_hooks
 from trimtab_container.metrics import Metrics
@@ -48,11 +49,11 @@ class Server:
         self._problem = "the model is being loaded"
         self.threads = ThreadPoolExecutor(usable_cpus(), thread_name_prefix="inference")
         self._most = usable_cpus() * WAITING_PER_THREAD
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: Headers = []
         self.metrics = Metrics("", release)
 
-    def load(self) -> None:
-        """Load and prove the model; what is wrong is told by /ping, and on stderr."""
+    def load(self) -> bool:
+        """Load and prove the model. False: it must not be served, and stderr says why."""
         try:
             model = load(self._folder, self._expected, self._hooks)
             pipeline = Pipeline(model, self._hooks, self._folder) if self._hooks.of_requests else None
@@ -60,7 +61,7 @@ class Server:
         except (ModelError, OSError) as error:
             self._problem = str(error).splitlines()[0]  # a traceback is for the log alone
             print(f"trimtab: {error}", file=sys.stderr, flush=True)
-            return
+            return False
         self.metrics.artifact = model.digest
         self._headers = [(b"x-trimtab-release", self._release.encode()), (b"x-trimtab-artifact", model.digest.encode())]
         if self._hooks.names:
@@ -71,6 +72,7 @@ class Server:
             )
         print(f"trimtab: serving {model.digest}, one inference takes {model.seconds * 1000:.2f} ms", flush=True)
         self._pipeline, self._model = pipeline, model
+        return True
 
     async def public(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """/invocations and /ping."""
@@ -81,6 +83,8 @@ class Server:
             await self._invoke(scope, receive, send)
         elif path == "/ping" and method in ("GET", "HEAD"):
             await self._ping(send)
+        elif path == "/invocations" and method == "OPTIONS" and ORIGINS in (headers := dict(scope["headers"])):
+            await _answer(send, 200, b"", more=preflight_headers(headers))
         else:
             await self._refuse(send, Refused(404, "NotFound", f"there is no {method} {path}"))
 
@@ -116,23 +120,26 @@ class Server:
         started = time.perf_counter()
         self.metrics.in_flight += 1
         status, records = 200, 0
+        headers = dict(scope["headers"])
+        cors = cors_headers(headers)
         try:
             if self._model is None:
                 raise Refused(503, "NotReady", self._problem)
-            answer = await self._reply(self._model, dict(scope["headers"]), receive)
+            answer = await self._reply(self._model, headers, receive)
             records = answer.records
-            await _answer(send, 200, answer.body, answer.kind.encode("latin-1", "replace"), self._headers)
+            await _answer(send, 200, answer.body, answer.kind.encode("latin-1", "replace"), self._headers + cors)
         except Refused as refused:
             status = refused.status
-            await self._refuse(send, refused)
+            await self._refuse(send, refused, cors)
         except HookFailed as failed:
             status = 500
             print(failed.trace(), file=sys.stderr, flush=True)
-            await self._refuse(send, Refused(500, "HookFailed", f"{failed.name} of inference.py failed; the log says why"))
+            refused = Refused(500, "HookFailed", f"{failed.name} of inference.py failed; the log says why")
+            await self._refuse(send, refused, cors)
         except Exception as error:  # the one place round a request: a fault of ours is answered, counted and logged
             status = 500
             print(f"trimtab: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            await self._refuse(send, Refused(500, "InferenceFailed", "the model could not answer this request"))
+            await self._refuse(send, Refused(500, "InferenceFailed", "the model could not answer this request"), cors)
         finally:
             self.metrics.in_flight -= 1
             self.metrics.count(status, time.perf_counter() - started, records)
@@ -156,8 +163,8 @@ class Server:
             raise Refused(503, "TooBusy", f"{self._most} requests are waiting already")
         return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
 
-    async def _refuse(self, send: Send, refused: Refused) -> None:
-        await _answer(send, refused.status, refused.body, JSON.encode(), self._headers)
+    async def _refuse(self, send: Send, refused: Refused, cors: Headers | None = None) -> None:
+        await _answer(send, refused.status, refused.body, JSON.encode(), self._headers + (cors or []))
 
 
 async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
@@ -179,9 +186,7 @@ async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
             return b"".join(parts)
 
 
-async def _answer(
-    send: Send, status: int, body: bytes, kind: bytes = JSON.encode(), more: list[tuple[bytes, bytes]] | None = None
-) -> None:
+async def _answer(send: Send, status: int, body: bytes, kind: bytes = JSON.encode(), more: Headers | None = None) -> None:
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *(more or [])]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -221,10 +226,11 @@ async def _serve(server: Server, host: str, port: int, inner_port: int) -> int:
     # Not awaited alone: a model_fn that never returns must not keep us from stopping.
     loading = loop.run_in_executor(server.threads, server.load)
     await asyncio.wait([loading, waiting, *running], return_when=asyncio.FIRST_COMPLETED)
-    if loading.done():
-        loading.result()  # a fault of ours ends the server
-    await asyncio.wait([waiting, *running], return_when=asyncio.FIRST_COMPLETED)
-    # A listener that could not be opened ends its server at once: that is a failure, a signal is not.
+    # A model that is not what it says never will be: whoever started us learns it now, not when health checks run out.
+    # A fault of ours ends the server too.
+    if not loading.done() or loading.result():
+        await asyncio.wait([waiting, *running], return_when=asyncio.FIRST_COMPLETED)
+    # A listener that could not be opened, or a model that is refused: that is a failure, a signal is not.
     code = 0 if stopping.is_set() else 1
     public.should_exit = inner.should_exit = True
     await asyncio.gather(*running, return_exceptions=True)

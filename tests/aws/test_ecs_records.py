@@ -393,8 +393,8 @@ def test_tags_are_added_removed_and_listed(ecs: Any, base: dict[str, Any]) -> No
     assert code == "InvalidParameterException"
 
 
-def test_what_is_not_there_is_a_client_error(ecs: Any) -> None:
+def test_what_is_not_there_is_a_client_error(ecs: Any, base: dict[str, Any]) -> None:
     assert refused(ecs.describe_container_instances, containerInstances=["x"])[0]
-    assert refused(ecs.stop_task, cluster="services", task="none")[0] == "InvalidParameterException"
-    (failure,) = ecs.describe_tasks(cluster="services", tasks=["none"])["failures"]
+    assert refused(ecs.stop_task, cluster=base["cluster"], task="none")[0] == "InvalidParameterException"
+    (failure,) = ecs.describe_tasks(cluster=base["cluster"], tasks=["none"])["failures"]
     assert failure["reason"] == "MISSING"

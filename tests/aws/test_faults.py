@@ -1,13 +1,8 @@
 """Injected faults, as an unmodified client meets them, before and after the effect."""
 
 import contextlib
-from typing import Any
 
 import pytest
-import urllib3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeoutError, HTTPClientError, ReadTimeoutError
 from click.testing import CliRunner
 
@@ -58,6 +53,34 @@ def test_each_service_throttles_in_its_own_words(cloud, service, call, code):
         call(cloud.client(service))
     assert refused.value.response["Error"]["Code"] == code
     call(cloud.client(service))  # it was due once
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (
+            Call("ecs", "UpdateService", {"cluster": "main", "service": "digits"}, repeat="safe"),
+            "user/trimtab may not ecs:UpdateService on service digits: no identity-based policy allows it; "
+            "allow ecs:UpdateService on service digits to arn:aws:iam::",
+        ),
+        (
+            Call("elbv2", "DeleteRule", {"RuleArn": "arn:aws:rule"}, repeat="safe"),
+            "user/trimtab may not elasticloadbalancing:DeleteRule on arn:aws:rule",
+        ),
+        (Call("s3", "GetObject", {"Bucket": "state", "Key": "a"}), " may not s3:GetObject on arn:aws:s3:::state/a; allow "),
+        (Call("ec2", "DescribeVpcs", {}), "user/trimtab may not ec2:DescribeVpcs"),
+    ],
+    ids=lambda each: each.service if isinstance(each, Call) else "",
+)
+def test_a_refusal_names_caller_action_and_resource(cloud, call, told):
+    info = cloud.info
+    aws = Aws(Account(info.region, info.endpoint, info.access_key_id, info.secret_access_key))
+    inject(cloud, "add", "--service", call.service, "--operation", call.operation, "--kind", "denied")
+    with pytest.raises(Failure) as refused:
+        aws.make(call)
+    assert refused.value.meaning == "denied"
+    assert told in refused.value.reason
+    assert "arn:aws:" in refused.value.reason.partition(" may not ")[0]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +145,7 @@ def test_operations_of_s3_are_told_apart(cloud):
     where = {"Bucket": "trimtab-local-data", "Key": "a b/c"}
     asked: list[str] = []
     s3.meta.events.register("before-call.s3", lambda model, **_: asked.append(model.name))
-    before = len(cloud_journal(cloud))
+    before = len(cloud.journal())
     s3.put_object(**where, Body=b"x")
     s3.get_object(**where)
     s3.head_object(**where)
@@ -140,14 +163,7 @@ def test_operations_of_s3_are_told_apart(cloud):
     s3.abort_multipart_upload(**where, **upload)
     s3.delete_objects(Bucket="trimtab-local-data", Delete={"Objects": [{"Key": "copy"}]})
     s3.delete_object(**where)
-    assert [each["operation"] for each in cloud_journal(cloud)[before:]] == asked
-
-
-def cloud_journal(cloud: RunningCloud) -> list[dict[str, Any]]:
-    """The gateway's journal, by its page."""
-    request = AWSRequest("GET", f"{cloud.info.endpoint}/_trimtab/journal")
-    SigV4Auth(Credentials(cloud.info.access_key_id, cloud.info.secret_access_key), "trimtab", "us-east-1").add_auth(request)
-    return urllib3.request("GET", request.url, headers=dict(request.headers.items()), retries=False).json()["entries"]
+    assert [each["operation"] for each in cloud.journal()[before:]] == asked
 
 
 def test_a_silence_holds_up_nobody_else(cloud):

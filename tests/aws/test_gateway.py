@@ -8,14 +8,19 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from clouds import RunningCloud, running_cloud
-from trimtab.local.commands import is_up, up
+from job_cloud import job_cloud, until
+from trimtab.local.commands import down, free_ports, is_up, up
 
 TRIMTAB = str(Path(sys.executable).parent / "trimtab")
 MADE_UP = "AKIAX/20260101/us-east-1/ecs/aws4_request"
@@ -122,6 +127,47 @@ def test_what_is_not_implemented_is_an_error_of_the_protocol(cloud: RunningCloud
     assert code_of(raised) not in ("", "500")
 
 
+def signed(cloud: RunningCloud, verb: str, path: str, service: str, body: bytes = b"", **headers: str) -> Any:
+    request = AWSRequest(verb, f"{cloud.info.endpoint}{path}", data=body, headers=headers)
+    credentials = Credentials(cloud.info.access_key_id, cloud.info.secret_access_key)
+    SigV4Auth(credentials, service, cloud.info.region).add_auth(request)
+    return POOL.request(verb, request.url, body=body, headers=dict(request.headers.items()))
+
+
+ECS = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AmazonEC2ContainerServiceV20141113.ListClusters"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "service", "body", "headers", "status", "code"),
+    [
+        pytest.param("POST", "/moto-api/reset", "s3", b"", {}, 403, "AccessDenied", id="moto's own API, signed"),
+        pytest.param("GET", "/moto-api/data.json", "iam", b"", {}, 403, "AccessDenied", id="moto's own data, signed"),
+        pytest.param("BREW", "/", "s3", b"", {}, 405, "MethodNotAllowed", id="no such method"),
+        pytest.param("POST", "/", "iam", b"Action=Nope&Version=2010-05-08", FORM, 400, "InvalidAction", id="no such action"),
+        pytest.param("GET", "/nope", "apigateway", b"", {}, 400, "UnknownOperationException", id="no such path"),
+        pytest.param("POST", "/", "ecs", b"{no json", ECS, 400, "SerializationException", id="no JSON"),
+        pytest.param("POST", "/", "ecs", b"[1]", ECS, 400, "SerializationException", id="no mapping"),
+    ],
+)
+def test_no_request_however_odd_is_answered_by_a_page(cloud: RunningCloud, verb, path, service, body, headers, status, code):
+    reply = signed(cloud, verb, path, service, body, **headers)
+    assert reply.status == status, reply.data
+    assert code.encode() in reply.data
+    assert "html" not in reply.headers["Content-Type"]
+    assert cloud.client("s3").list_buckets()["Buckets"]  # nothing was reset
+
+
+def test_a_fault_of_its_own_is_an_error_of_the_protocol(tmp_path, monkeypatch):
+    with job_cloud(tmp_path / "state", tmp_path / "cache") as here:
+        broken = here.world.overlay("sagemaker")
+        monkeypatch.setattr(broken, "list_training_jobs", lambda *_: {}["missing"])
+        with pytest.raises(ClientError) as raised:
+            here.client("sagemaker").list_training_jobs()
+    assert code_of(raised) == "InternalFailure"
+    assert "KeyError" in str(raised.value)
+
+
 def test_constraints_of_the_model_are_checked(cloud: RunningCloud):
     client = cloud.client("sagemaker", parameter_validation=False)
     with pytest.raises(ClientError) as raised:
@@ -171,6 +217,45 @@ def test_a_killed_gateway_comes_back_with_everything(tmp_path):
         assert iam.get_role(RoleName="kept")["Role"]["RoleId"] == role
         assert ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["VpcId"] == vpc
         assert cloud.client("ecs").describe_clusters(clusters=["kept"])["clusters"][0]["status"] == "ACTIVE"
+
+
+def test_two_starts_at_once_start_one(tmp_path):
+    ports = free_ports(2)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            both = [pool.submit(up, tmp_path / "state", *ports) for _ in range(2)]
+            made = [each.result() for each in both]
+        assert sorted(each.started for each in made) == [False, True]
+        assert made[0].info == made[1].info
+    finally:
+        down(tmp_path / "state", purge=True)
+
+
+@pytest.mark.parametrize("words", [("local", "up"), ("local", "exec", "--", "sleep", "600")], ids=["up", "exec"])
+def test_an_interrupted_start_leaves_nothing_running(tmp_path, words):
+    (tmp_path / "state").mkdir(mode=0o700)
+    variables = {**os.environ, "TRIMTAB_LOCAL_STATE": str(tmp_path / "state"), "TMPDIR": str(tmp_path)}
+    port, invoke_port = free_ports(2)
+    ports = ["--port", str(port), "--invoke-port", str(invoke_port)] if words[1] == "up" else []
+    process = subprocess.Popen([TRIMTAB, *words, *ports], env=variables, stderr=subprocess.PIPE, text=True)
+    until(lambda: servers_of(tmp_path))
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, told
+    assert servers_of(tmp_path) == []
+
+
+def servers_of(folder: Path) -> list[str]:
+    """Gateways whose state lies in the folder."""
+    found: list[str] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue  # it has just ended
+        if "trimtab.local.server" in words and any(word.startswith(str(folder)) for word in words):
+            found.append(path.parent.name)
+    return found
 
 
 @pytest.mark.parametrize(("words", "code"), [(["true"], 0), (["sh", "-c", "exit 7"], 7)])

@@ -57,10 +57,10 @@ class Place:
     def _token(self) -> str:
         return self.aws.make(Call("ecr", "GetAuthorizationToken", {}))["authorizationData"][0]["authorizationToken"]
 
-    def push_base(self, architecture: str = "amd64") -> str:
+    def push_base(self, architecture: str = "amd64", *variables: str) -> str:
         layer = tar_of({"etc/os-release": "NAME=base"})
         diff = digest_of(gzip.decompress(layer))
-        inside = {"Env": ["PATH=/usr/bin", "PYTHONPATH=/old"], "Labels": {"base": "yes"}}
+        inside = {"Env": ["PATH=/usr/bin", "PYTHONPATH=/old", *variables], "Labels": {"base": "yes"}}
         config = json.dumps(
             {"architecture": architecture, "os": "linux", "config": inside, "rootfs": {"type": "layers", "diff_ids": [diff]}}
         ).encode()
@@ -70,15 +70,16 @@ class Place:
         self.registry.push_manifest("bases/python", architecture, manifest, MANIFEST)
         return digest_of(manifest)
 
-    def build(self, scratch: Path, tag: str, base: str, lock: str) -> tuple[dict[str, Any], str, int]:
+    def build(self, scratch: Path, tag: str, base: str, lock: str, **changes: str) -> tuple[dict[str, Any], str, int]:
         """(manifest, digest, bytes sent)."""
         scratch.mkdir()
         sent: list[int] = [0]
         arguments = {
             "repository_uri": f"{self.host}/vision/digits", "tag": tag, "base": f"{self.host}/bases/python@{base}",
-            "requirements": "serving", "code_uri": "s3://parts/code/", "launcher_uri": "s3://parts/launcher/",
-            "model_uri": "s3://parts/model/", "artifact_digest": "sha256:a", "packaging": "baked",
+            "code_uri": "s3://parts/code/", "launcher_uri": "s3://parts/launcher/", "model_uri": "s3://parts/model/",
+            "artifact_digest": "sha256:a", "packaging": "baked", "dockerfile": "",
         }  # fmt: skip
+        arguments |= changes
 
         def report(progress: Any) -> None:
             if progress.note == "pushing layers":
@@ -92,6 +93,15 @@ class Place:
         data = self.registry.blob("vision/digits", manifest["layers"][number]["digest"])
         with tarfile.open(fileobj=io.BytesIO(gzip.decompress(data))) as archive:
             return {each.name: archive.extractfile(each).read() for each in archive if each.isfile()}  # type: ignore[union-attr]
+
+    def build_own(
+        self, scratch: Path, tag: str, dockerfile: str, *variables: str, **files: str
+    ) -> tuple[dict[str, Any], str]:
+        """(manifest, digest) of what a Dockerfile makes of the base."""
+        for name, text in {"Dockerfile": dockerfile, **files}.items():
+            self.s3.put_object(Bucket="parts", Key=f"{tag}/{name.replace('__', '.')}", Body=text)
+        given = {"model_uri": f"s3://parts/{tag}/", "code_uri": "", "launcher_uri": "", "dockerfile": "Dockerfile"}
+        return self.build(scratch, tag, self.push_base("amd64", *variables), "", **given)[:2]
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +163,56 @@ def test_a_requirement_without_a_wheel_is_an_error_and_no_image_is_made(place, t
     assert "wheel" in refused.value.fix
     images = place.aws.make(Call("ecr", "ListImages", {"repositoryName": "vision/digits"}))["imageIds"]
     assert "sdist" not in {each.get("imageTag") for each in images}
+
+
+OWN = """ARG TRIMTAB_BASE
+FROM ${TRIMTAB_BASE}
+WORKDIR /app
+COPY requirements.txt .
+RUN pip install --no-cache-dir -r requirements.txt
+COPY server.py .
+ENTRYPOINT ["uvicorn", "server:app"]
+"""
+
+
+def test_a_dockerfiles_packages_bring_their_programs_and_it_comes_out_the_same_again(place, tmp_path):
+    lock = lock_of("click", "h11", "uvicorn")
+    manifest, _ = place.build_own(tmp_path / "own", "own", OWN, requirements__txt=lock, server__py="app = 1\n")
+    again, _ = place.build_own(tmp_path / "longer-name", "own2", OWN, requirements__txt=lock, server__py="app = 1\n")
+    assert [each["digest"] for each in again["layers"]] == [each["digest"] for each in manifest["layers"]]
+    packages = place.layer(manifest, 1)
+    root = tmp_path / "unpacked"
+    for name, body in packages.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(body)
+    program = root / "opt/trimtab/packages/bin/uvicorn"
+    done = subprocess.run(
+        [sys.executable, "-S", str(program), "--version"],
+        env={"PYTHONPATH": str(root / "opt/trimtab/packages")}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "Running uvicorn 0.54.0" in done.stdout
+    assert place.layer(manifest, 3) == {"app/server.py": b"app = 1\n"}
+    inside = json.loads(place.registry.blob("vision/digits", manifest["config"]["digest"]))["config"]
+    assert inside["Entrypoint"] == ["uvicorn", "server:app"]
+    assert inside["Env"] == ["PATH=/opt/trimtab/packages/bin:/usr/bin", "PYTHONPATH=/old:/opt/trimtab/packages"]
+    assert inside["WorkingDir"] == "/app"
+
+
+def test_packages_that_others_need_must_be_pinned_too_and_are_named(place, tmp_path):
+    loose = OWN.replace("-r requirements.txt", "uvicorn==0.54.0 h11==0.16.0").replace("COPY requirements.txt .\n", "")
+    with pytest.raises(UserError, match=r"need others that it does not pin: click==[\d.]+") as refused:
+        place.build_own(tmp_path / "loose", "loose", loose, server__py="")
+    assert refused.value.fix.startswith("add them to what it installs: click==")
+    exact = loose.replace("h11==0.16.0", "h11==0.16.0 click==8.5.1")
+    manifest, _ = place.build_own(tmp_path / "exact", "exact", exact, server__py="")
+    assert any(name.endswith("/click/__init__.py") for name in place.layer(manifest, 1))
+
+
+def test_wheels_are_those_of_the_python_that_the_base_says_it_has(place, tmp_path):
+    lock = lock_of("orjson")
+    for version, tag in (("3.12.4", "cpython-312"), ("", "cpython-311")):
+        manifest, _ = place.build_own(
+            tmp_path / tag, tag, OWN, f"PYTHON_VERSION={version}", requirements__txt=lock, server__py=""
+        )
+        (library,) = [name for name in place.layer(manifest, 1) if name.endswith(".so")]
+        assert tag in library

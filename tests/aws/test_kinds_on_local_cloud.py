@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from trimtab.clients.errors import failure_from
 from trimtab.core.kind import UID, Batch, Broken, Call, Difference, Failure, Moving, Settled, State, Steps, Transfer, Unknown
 from trimtab.local.server import with_gateway
-from trimtab.resources import KINDS, training_job, usage_plan
+from trimtab.resources import KINDS, processing_job, training_job, usage_plan
 from unit.resources.samples import SAMPLES, UID_VALUE
 
 DEADLINE_S = 20.0
@@ -280,6 +280,54 @@ def test_a_training_job_that_fails_is_tried_again_and_leaves_nothing(lives: Live
     assert [each.run for each in lives.see("sagemaker.TrainingJob", desired.name).attempts] == ["run-1", "run-2"]
 
 
+def test_a_processing_job_leaves_its_report_and_then_nothing(lives: Lives, cloud: Any):
+    _, role = lives.make("iam.Role", permissions_boundary=None, trust_service="sagemaker.amazonaws.com")
+    cloud.client("s3").put_object(Bucket="kinds", Key="model/weight", Body=b"7")
+    script = """
+import json, os, pathlib
+box = pathlib.Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "processing"
+weight = json.loads((box / "model/weight").read_text())
+(box / "output/evaluation.json").write_text(json.dumps({"weight": weight}))
+"""
+    cloud.client("s3").put_object(Bucket="kinds", Key="code/run.py", Body=script.encode())
+    registry = cloud.client("ecr").meta.endpoint_url.rpartition("/")[2]
+    desired, observed = lives.live(
+        "sagemaker.ProcessingJob",
+        role_arn=role.arn,
+        image=f"{registry}/trimtab/host-python:3.11",
+        inputs=(
+            processing_job.Input("model", "s3://kinds/model/", "/opt/ml/processing/model"),
+            processing_job.Input("code", "s3://kinds/code/", "/opt/ml/processing/input/code"),
+        ),
+        entrypoint=("python3", "/opt/ml/processing/input/code/run.py"),
+        arguments=(),
+        output_uri="s3://kinds/jobs",
+    )
+    assert (observed.report, observed.problem) == ({"weight": 7}, "")
+    lives.driver.run(KINDS["sagemaker.ProcessingJob"].create(desired))  # a repeat
+    assert lives.driver.writes.count("CreateProcessingJob") == 1
+    lives.clear()
+    assert "Contents" not in cloud.client("s3").list_objects_v2(Bucket="kinds", Prefix="jobs/")
+
+
+def test_a_processing_job_that_fails_is_tried_again_and_leaves_nothing(lives: Lives, cloud: Any):
+    _, role = lives.make("iam.Role", permissions_boundary=None, trust_service="sagemaker.amazonaws.com")
+    none = processing_job.Input("model", "s3://kinds/none/", "/opt/ml/processing/model")
+    image = f"{cloud.client('ecr').meta.endpoint_url.rpartition('/')[2]}/trimtab/host-python:3.11"
+    fields = {"role_arn": role.arn, "image": image, "inputs": (none,), "output_uri": "s3://kinds/jobs"}
+    desired, _ = lives.make("sagemaker.ProcessingJob", **fields)
+    state = lives.state("sagemaker.ProcessingJob", desired)
+    assert isinstance(state, Broken)
+    assert (state.reason, "No S3 objects found" in state.because, state.again) == ("ChampionUnevaluated", True, False)
+    lives.driver.run(KINDS["sagemaker.ProcessingJob"].create(replace(desired, run="run-2")))
+    lives.until(lambda: len(lives.see("sagemaker.ProcessingJob", desired.name).attempts) == 2, "a second attempt")
+    seen = lives.see("sagemaker.ProcessingJob", desired.name)
+    assert [(each.job_name, each.run) for each in seen.attempts] == [
+        (f"{desired.name}-a1", "run-1"),
+        (f"{desired.name}-a2", "run-2"),
+    ]
+
+
 def test_a_service_and_all_it_stands_on(lives: Lives, network: dict[str, Any], cloud: Any):
     lives.live("ecs.Cluster")
     balancer = {"subnets": network["subnets"], "security_groups": network["groups"]}
@@ -295,10 +343,28 @@ def test_a_service_and_all_it_stands_on(lives: Lives, network: dict[str, Any], c
         desired_count=0,
         **balancer,
     )
+    bounds, _ = lives.live("autoscaling.ScalableTarget", least=0, most=1)
+    label = {"balancer_arn": load_balancer.arn, "target_group_arn": target_group.arn}
+    policy, _ = lives.settle("autoscaling.ScalingPolicy", **label)
+    assert lives.repair("autoscaling.ScalableTarget", replace(bounds, most=3)) == ["MaxCapacity"]
+    assert lives.repair("autoscaling.ScalingPolicy", replace(policy, metric="cpu", value=50)) == ["metric", "TargetValue"]
+    assert lives.repair("autoscaling.ScalingPolicy", replace(policy, metric="queue", out_s=0)) == [
+        "metric",
+        "TargetValue",
+        "ScaleOutCooldown",
+    ]
     cloud.client("elbv2").modify_target_group(TargetGroupArn=target_group.arn, HealthCheckPath="/other")
     assert lives.repair("elbv2.TargetGroup", group) == ["HealthCheckPath"]
     assert lives.repair("elbv2.ListenerRule", replace(rule, paths=("/ping",))) == ["Conditions.PathPatternConfig"]
     assert lives.repair("ecs.Service", replace(service, grace_s=5)) == ["healthCheckGracePeriodSeconds"]
+
+
+def test_an_alarm(lives: Lives, cloud: Any):
+    desired, _ = lives.live("cloudwatch.Alarm")
+    assert lives.repair("cloudwatch.Alarm", replace(desired, description="slow")) == ["AlarmDescription"]
+    cloud.client("cloudwatch").set_alarm_state(AlarmName=desired.name, StateValue="ALARM", StateReason="a drill")
+    assert lives.repair("cloudwatch.Alarm", desired) == []  # its state is not ours
+    assert lives.repair("cloudwatch.Alarm", replace(desired, threshold=9)) == ["Threshold"]
 
 
 def test_a_release_whose_tasks_cannot_start_is_rolled_back_and_not_asked_for_again(lives: Lives, network: dict[str, Any]):

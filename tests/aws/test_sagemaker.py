@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from job_cloud import ACCOUNT, REGION, JobCloud, job_cloud, until
 from made_images import HOST_LABELS, config_of, push, push_script, tar_of
 from trimtab.local.overlay import Running
-from trimtab.local.sagemaker_jobs import LOG_GROUP
+from trimtab.local.sagemaker_training_runs import TrainingRuns
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/training"
 GOOD = """
@@ -117,8 +117,11 @@ def steps(seen: dict[str, Any]) -> list[str]:
 
 
 def lines(cloud: JobCloud, name: str) -> list[str]:
-    events = cloud.client("logs").filter_log_events(logGroupName=LOG_GROUP, logStreamNamePrefix=f"{name}/algo-1-")["events"]
-    return [each["message"] for each in events]
+    logs, place = cloud.client("logs"), {"logGroupName": TrainingRuns.log_group, "logStreamNamePrefix": f"{name}/algo-1-"}
+    try:
+        return [each["message"] for each in logs.filter_log_events(**place)["events"]]
+    except logs.exceptions.ResourceNotFoundException:  # the group comes with the first line that any job writes
+        return []
 
 
 def objects(cloud: JobCloud, name: str) -> dict[str, dict[str, str]]:

@@ -1,7 +1,7 @@
 """A bounded load: so many connections, each with one request in flight, for so long. Prints what it saw as JSON.
 
 A process of its own, so that it can be pinned to a core and so that its own work is not counted as the server's. It speaks
-as much HTTP/1.1 as these servers answer with: kept connections and Content-Length.
+as much HTTP/1.1 as these servers answer with: Content-Length, and connections that are kept unless the server closes them.
 """
 
 import argparse
@@ -16,13 +16,18 @@ WARM_UP_S = 0.3
 
 
 class Connection:
-    """One kept connection with at most one request in flight."""
+    """One connection with at most one request in flight; another in its place where the server closes it."""
 
     def __init__(self, port: int, request: bytes) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._request, self._got = request, b""
+        self._port, self._request, self._got = port, request, b""
         self._sent_at = 0.0
+        self.is_over = False  # the server has said that it closes it
+        self.open()
+
+    def open(self) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", self._port), timeout=30)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.is_over = False
 
     def ask(self) -> None:
         self._sent_at = time.perf_counter()
@@ -37,7 +42,7 @@ class Connection:
         head, found, body = self._got.partition(b"\r\n\r\n")
         if not found or len(body) < _length(head):
             return None
-        self._got = b""
+        self._got, self.is_over = b"", b"connection: close" in head.lower()
         return int(head[9:12]), time.perf_counter() - self._sent_at
 
 
@@ -45,11 +50,24 @@ def ask(port: int, request: bytes, connections: int, seconds: float) -> tuple[li
     """(seconds that each answer took, how many were not 200)."""
     poll = select.epoll()
     opened: dict[int, Connection] = {}
-    for _ in range(connections):
-        connection = Connection(port, request)
+
+    def begin(connection: Connection) -> None:
         opened[connection.socket.fileno()] = connection
         poll.register(connection.socket, select.EPOLLIN)
         connection.ask()
+
+    def again(connection: Connection) -> None:
+        if not connection.is_over:
+            connection.ask()
+            return
+        poll.unregister(connection.socket)
+        del opened[connection.socket.fileno()]
+        connection.socket.close()
+        connection.open()
+        begin(connection)
+
+    for _ in range(connections):
+        begin(Connection(port, request))
     spent: list[float] = []
     failed = 0
     end = time.perf_counter() + seconds
@@ -66,8 +84,9 @@ def ask(port: int, request: bytes, connections: int, seconds: float) -> tuple[li
             spent.append(took)
             failed += status != 200
             if time.perf_counter() < end:
-                opened[number].ask()
+                again(opened[number])
             else:
+                poll.unregister(opened[number].socket)
                 waiting -= 1
     for connection in opened.values():
         connection.socket.close()

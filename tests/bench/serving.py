@@ -29,6 +29,7 @@ from trimtab_container import bundle
 
 HERE = Path(__file__).resolve().parent
 ROUNDS = 3
+SECONDS = 3.0
 START_LIMIT_S = 60
 PEERS = ("bare", "mlserver")
 
@@ -60,7 +61,7 @@ class Server:
     start_s: list[float] = field(default_factory=list)
 
 
-def measure(seconds: float, peers: Sequence[str] = PEERS) -> dict[str, Any]:
+def measure(seconds: float = SECONDS, peers: Sequence[str] = PEERS) -> dict[str, Any]:
     """Measure the servers side by side.
 
     seconds: how long each is asked with each kind of request, over all rounds. Returns counts, ratios and the goals they are
@@ -306,7 +307,9 @@ def _row(server: Server) -> dict[str, Any]:
         | {key: int(sum(each[key] for each in rounds)) for key in ("requests", "failed")}
         for name, rounds in server.seen.items()
     }
-    size = sum(path.lstat().st_size for path in server.packages.rglob("*") if path.is_file() and not path.is_symlink())
+    # As an image carries them: what Python compiled beside them is not counted.
+    files = (path for path in server.packages.rglob("*") if path.suffix != ".pyc")
+    size = sum(path.lstat().st_size for path in files if path.is_file() and not path.is_symlink())
     return {
         **kinds,
         "pss_mb": round(statistics.median(server.pss_mb), 1),
@@ -353,7 +356,3 @@ def _compared(rows: Mapping[str, Any], parts: Mapping[str, float]) -> dict[str, 
     }
     goals |= {name: {"value": value, "at_most": goal, "met": value <= goal} for name, (value, goal) in at_most.items()}
     return {"ratios": {name: round(value, 3) for name, value in ratios.items()}, "goals": goals}
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(float(sys.argv[1]) if len(sys.argv) > 1 else 6.0), indent=1))

@@ -28,7 +28,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(503 if next(self.numbers) % 4 == 0 else 200)
+        self.send_response(503 if next(type(self).numbers) % 4 == 0 else 200)
         self.send_header("Content-Length", str(2 * len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -37,10 +37,22 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
-def test_the_load_counts_every_answer_once_and_refusals_as_failed(bench: None):
+class Closing(Handler):
+    """Closes each connection after its answer, as stock moto does."""
+
+    protocol_version = "HTTP/1.0"
+    numbers = count(1)
+
+    def end_headers(self) -> None:
+        self.send_header("Connection", "close")
+        super().end_headers()
+
+
+@pytest.mark.parametrize("handler", [Handler, Closing])
+def test_the_load_counts_every_answer_once_and_refusals_as_failed(bench: None, handler: type[Handler]):
     import load
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -49,7 +61,7 @@ def test_the_load_counts_every_answer_once_and_refusals_as_failed(bench: None):
         server.shutdown()
         server.server_close()
         thread.join()
-    answered = next(Handler.numbers) - 1
+    answered = next(handler.numbers) - 1
     assert len(spent) == answered >= 4
     assert failed == answered // 4
     assert all(took > 0 for took in spent)

@@ -20,13 +20,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 ANSWER = '"labels":["first"]'
 
 
-@pytest.mark.parametrize(("template", "answer"), [("pytorch", '"labels":["third"]'), ("sklearn", ANSWER)])
+@pytest.mark.parametrize(
+    ("template", "answer"),
+    [("pytorch", '"labels":["third"]'), ("sklearn", ANSWER), ("onnx", ANSWER), ("server", ANSWER)],
+)
 def test_the_readme_of_a_new_project_takes_it_to_an_answer_and_away_again(tmp_path: Path, template: str, answer: str):
-    with project_of(tmp_path, template) as (project, block, run):
+    with project_of(tmp_path, template) as (_, block, run):
         told = run(f"{block}\ntrimtab status -o json")
         assert answer in told
         assert told.rstrip().endswith("[]")  # deleted: nothing is left
-        assert (project / "data").is_dir()
 
 
 def test_an_image_of_ones_own_trains(tmp_path: Path):
@@ -41,6 +43,24 @@ def test_an_image_of_ones_own_trains(tmp_path: Path):
         told = run("\n".join([*lines[docker[-1] + 1 :], "trimtab status -o json"]))
         assert ANSWER in told
         assert told.rstrip().endswith("[]")
+
+
+def test_an_edit_of_ones_own_server_rolls_over_without_a_failed_request(tmp_path: Path):
+    with project_of(tmp_path, "server") as (project, block, run):
+        up = next(line for line in block.splitlines() if line.startswith("trimtab local up"))
+        run(f"{up}\ntrimtab apply deployment.yaml")
+        (project / "server" / "model.json").write_text(
+            (project / "server" / "model.json").read_text().replace("first", "one")
+        )
+        # The client asks on until the rollout is over, and once more.
+        asking = "while [ ! -e over ]; do trimtab predict team/mine request.json >> answers || echo failed >> answers; done"
+        told = run(f"({asking}) & trimtab apply deployment.yaml; touch over; wait; trimtab predict team/mine request.json")
+        assert told.rstrip().endswith('"labels":["one"]}')
+        answers = (project / "answers").read_text()
+        assert "failed" not in answers
+        assert ANSWER in answers
+        assert "golden: proven" in run("trimtab status team/mine")
+        assert run("trimtab delete team/mine --yes; trimtab status -o json").rstrip().endswith("[]")
 
 
 def push(project: Path, password: str) -> None:

@@ -41,8 +41,33 @@ def test_the_commands_of_the_readme_take_a_newcomer_through(tmp_path):
 
 
 # Pages whose commands speak of the README's deployment; a page's commands run in the order in which they stand.
-PAGES = ("drift", "roll-back", "inject-faults")
-ENDS_OTHERWISE = {"trimtab retry default/toy": 1}  # nothing is in quarantine: the program says so
+PAGES = (
+    "watch",
+    "drift",
+    "roll-back",
+    "inject-faults",
+    "move-time",
+    "scale",
+    "existing-model",
+    "own-image",
+    "gates",
+    "review-a-plan",
+    "delete",
+)
+ENDS_OTHERWISE = {
+    "trimtab retry default/toy": 1,  # nothing is in quarantine: the program says so
+    "trimtab delete default/toy": 1,  # nobody can be asked
+}
+
+
+def test_every_page_with_commands_is_among_those_that_are_run():
+    blocks = {
+        path.relative_to(TOP / "docs").as_posix(): set(re.findall(r"^```(\w+)$", path.read_text(), re.MULTILINE))
+        for path in (TOP / "docs").rglob("*.md")
+    }
+    run = {f"tasks/{page}.md" for page in (*PAGES, "hear")}  # that one by test_hear_page.py, on a cloud of its own
+    assert {page for page, words in blocks.items() if "sh" in words} == run
+    assert not {"bash", "shell", "console"} & set().union(*blocks.values())  # commands stand in blocks of sh
 
 
 def test_the_commands_of_the_tasks_work_on_what_the_readme_made(tmp_path):
@@ -67,8 +92,8 @@ def test_the_commands_of_the_tasks_work_on_what_the_readme_made(tmp_path):
         shell("trimtab apply toy/deployment.yaml")
         for page in PAGES:
             for block in re.findall(r"```sh\n(.*?)```", (TOP / "docs" / "tasks" / f"{page}.md").read_text(), re.DOTALL):
-                for line in block.splitlines():
-                    command = line.partition("  #")[0].strip()
+                for line in [block] if "<<" in block else block.splitlines():
+                    command = line.partition("  #")[0].strip() if line != block else f"set -e\n{block}"
                     shell(command, (ENDS_OTHERWISE.get(command, 0),))
     finally:
         down(tmp_path / "state", purge=True)

@@ -19,7 +19,7 @@ ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:s"
 TUNING = {"objective": {"metric": "loss"}, "ranges": {"rate": {"min": 0, "max": 1}}}
 DEPLOYMENT: dict[str, Any] = {
     "environmentRef": {"name": "other"},
-    "dataset.source": "s3://bucket/prefix",
+    "dataset.source": "https://git.example.com/data.git",
     "dataset.pin": "verify",
     "code.source": "https://git.example.com/a.git@v1",
     "training.entryPoint": "fit.py",
@@ -48,7 +48,7 @@ DEPLOYMENT: dict[str, Any] = {
     "serving.env": {"LOG_LEVEL": "info"},
     "serving.replicas.min": 3,
     "serving.replicas.max": 4,
-    "serving.replicas.target": {"metric": "cpu", "value": 50},
+    "serving.replicas": {"min": 2, "max": 4, "target": {"metric": "memory", "value": 50}},
     "serving.rollout.strategy": "blueGreen",
     "serving.rollout.alarms": ["errors"],
     "serving.rollout.bake": "5m",
@@ -63,7 +63,6 @@ DEPLOYMENT: dict[str, Any] = {
     "monitoring.capture.percent": 10,
     "monitoring.drift.enabled": True,
     "monitoring.action": "rollback",
-    "policy.deletion": "retain",
     "policy.adoption": "takeOver",
     "suspend": True,
 }
@@ -103,13 +102,16 @@ ELSEWHERE = {
         "training.files": "the digest of the training code",
         "training.image": "compiled in place of a framework",
         "serving.files": "the digest of the serving code",
+        "evaluation.entryPoint": "the script whose digest is taken, and whose job runs where a champion must be met",
         "image.dockerfile": "its content's digest",
         "serving.gateway.kind": "has one choice",
-        "model": "refused whole",
+        "model": "compiled in place of training",
+        "policy.deletion": "what a deletion leaves",
         "policy.drift": "how a difference is decided on",
         "policy.driftByKind": "how a difference is decided on",
         "policy.ignore": "how a difference is decided on",
         "revisionHistoryLimit": "what is collected",
+        "suspend": "whether anything is done",
     },
     "Environment": {
         "buckets.state": "where ledgers are kept",

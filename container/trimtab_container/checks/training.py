@@ -25,8 +25,8 @@ def training_findings(code: Path, entry_point: str, hyperparameters: Mapping[str
     if not sources:
         return
     for source in sources:
-        yield from _fixed_paths(source)
-        yield from _pickles(source)
+        yield from fixed_paths(source)
+        yield from pickles(source)
     yield from _written(script, sources, broken=bool(problems))
     yield from _arguments(sources, hyperparameters)
     if (code / "requirements.txt").is_file():
@@ -36,7 +36,8 @@ def training_findings(code: Path, entry_point: str, hyperparameters: Mapping[str
         )  # fmt: skip
 
 
-def _fixed_paths(source: Source) -> Iterator[Finding]:
+def fixed_paths(source: Source) -> Iterator[Finding]:
+    """Paths of SageMaker that are written out where a variable names them."""
     for text, statement in texts(source.tree):
         if text.startswith("/opt/ml") and "environ" not in (dumped := ast.dump(statement)) and "getenv" not in dumped:
             line = getattr(statement, "lineno", 1)
@@ -44,7 +45,8 @@ def _fixed_paths(source: Source) -> Iterator[Finding]:
             yield warning(source.file, line, f"{text!r} is written out: it is elsewhere on a laptop and in tests", fix)
 
 
-def _pickles(source: Source) -> Iterator[Finding]:
+def pickles(source: Source) -> Iterator[Finding]:
+    """Imports of what reads and writes pickled models."""
     for each in imports(source.tree):
         if each.top in _PICKLERS:
             fix = "export the model to ONNX"

@@ -20,6 +20,7 @@ import torch
 from export import TOLERANCE, export
 from images import read, scaled, varied
 from network import CLASSES, Network
+from scores import scores
 from torch.nn import functional
 
 GOLDEN = 4  # images in the golden request
@@ -81,10 +82,8 @@ def answers(network: Network, images: torch.Tensor) -> torch.Tensor:
 
 
 def measure(network: Network, images: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
-    """Accuracy (share of right answers) and loss (mean cross-entropy) on one part of the data."""
-    logits = answers(network, images)
-    right = (logits.argmax(1) == labels).double().mean().item()
-    return {"accuracy": right, "loss": functional.cross_entropy(logits.double(), labels).item()}
+    """Accuracy and loss on one part of the data."""
+    return scores(answers(network, images), labels)
 
 
 def by_class(network: Network, images: torch.Tensor, labels: torch.Tensor) -> dict[str, dict[str, float]]:

@@ -53,7 +53,21 @@ def assemble(
         layer({LAUNCHER: parts.launcher}),
     ]
     layers = tuple(each for each in added if each)
-    config = json.dumps(_config(base_config, layers, parts, labels), sort_keys=True, separators=(",", ":")).encode()
+    return image_of(base_manifest, base_config, layers, _inside(base_config, parts, labels))
+
+
+def image_of(
+    base_manifest: Mapping[str, Any], base_config: Mapping[str, Any], layers: tuple[Layer, ...], inside: Mapping[str, Any]
+) -> Image:
+    """Layers on a base. inside: the whole of the configuration's `config`."""
+    whole = {
+        "architecture": base_config.get("architecture", "amd64"),
+        "os": base_config.get("os", "linux"),
+        "created": _EPOCH,
+        "config": dict(inside),
+        "rootfs": {"type": "layers", "diff_ids": [*base_config["rootfs"]["diff_ids"], *(each.diff_id for each in layers)]},
+    }
+    config = json.dumps(whole, sort_keys=True, separators=(",", ":")).encode()
     manifest = json.dumps(_manifest(base_manifest, layers, config), sort_keys=True, separators=(",", ":")).encode()
     return Image(layers, config, manifest, sha256(manifest))
 
@@ -64,25 +78,18 @@ def is_host(config: Mapping[str, Any]) -> bool:
     return labels.get(BASE_LABEL) == HOST
 
 
-def _config(base: Mapping[str, Any], layers: Sequence[Layer], parts: Parts, labels: Mapping[str, str]) -> dict[str, Any]:
+def _inside(base: Mapping[str, Any], parts: Parts, labels: Mapping[str, str]) -> dict[str, Any]:
     inside: dict[str, Any] = dict(base.get("config", {}))
     before: dict[str, str] = inside.get("Labels") or {}
     all_labels = {**before, **labels, REQUIREMENTS_LABEL: parts.requirements}
     variables: list[str] = inside.get("Env") or []
     environment = [each for each in variables if not each.startswith("PYTHONPATH=")]
-    inside |= {
+    return inside | {
         "Entrypoint": ["python3", f"/{LAUNCHER}"],
         "Cmd": ["serve"],
         "Env": [*environment, f"PYTHONPATH=/{PACKAGES}", "PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1"],
         "ExposedPorts": {"8080/tcp": {}},
         "Labels": all_labels,
-    }
-    return {
-        "architecture": base.get("architecture", "amd64"),
-        "os": base.get("os", "linux"),
-        "created": _EPOCH,
-        "config": inside,
-        "rootfs": {"type": "layers", "diff_ids": [*base["rootfs"]["diff_ids"], *(each.diff_id for each in layers)]},
     }
 
 

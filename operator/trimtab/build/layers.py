@@ -9,12 +9,13 @@ import io
 import struct
 import tarfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 _BLOCK = 65_535
+_FOLDERS = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700}  # a layer that names a folder sets its mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,21 @@ class Layer:
         return {"mediaType": MEDIA_TYPE, "digest": self.digest, "size": len(self.data)}
 
 
-def layer(files: Mapping[str, Path | bytes], executable: frozenset[str] = frozenset()) -> Layer:
+def layer(
+    files: Mapping[str, Path | bytes],
+    executable: frozenset[str] = frozenset(),
+    *,
+    mode: int | None = None,
+    owner: tuple[int, int] = (0, 0),
+    owned: str = "",
+    folders: Sequence[str] = (),
+) -> Layer:
     """Make a layer.
 
     files: by path in the image, without a leading slash. executable: those of them that get mode 0755, the rest 0644.
+    mode: of every file instead. owner: uid and gid of the files, and of the folders at or below `owned`. folders: empty ones.
     """
-    tar = _tar(files, executable)
+    tar = _tar(files, executable, mode=mode, owner=owner, owned=owned, folders=folders)
     data = stored_gzip(tar)
     return Layer(data, sha256(data), sha256(tar))
 
@@ -56,23 +66,34 @@ def sha256(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def _tar(files: Mapping[str, Path | bytes], executable: frozenset[str]) -> bytes:
+def _tar(
+    files: Mapping[str, Path | bytes],
+    executable: frozenset[str],
+    *,
+    mode: int | None,
+    owner: tuple[int, int],
+    owned: str,
+    folders: Sequence[str],
+) -> bytes:
     buffer = io.BytesIO()
+    whole = {*folders, *(str(parent) for path in (*files, *folders) for parent in Path(path).parents)} - {"."}
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for folder in sorted({str(parent) for path in files for parent in Path(path).parents if str(parent) != "."}):
-            archive.addfile(_entry(f"{folder}/", tarfile.DIRTYPE, 0o755, 0))
+        for folder in sorted(whole):
+            ours = bool(owned) and f"{folder}/".startswith(f"{owned}/")
+            entry = _entry(f"{folder}/", tarfile.DIRTYPE, _FOLDERS.get(folder, 0o755), 0, owner if ours else (0, 0))
+            archive.addfile(entry)
         for path in sorted(files):
             source = files[path]
             data = source if isinstance(source, bytes) else source.read_bytes()
-            mode = 0o755 if path in executable else 0o644
-            archive.addfile(_entry(path, tarfile.REGTYPE, mode, len(data)), io.BytesIO(data))
+            bits = mode if mode is not None else 0o755 if path in executable else 0o644
+            archive.addfile(_entry(path, tarfile.REGTYPE, bits, len(data), owner), io.BytesIO(data))
     return buffer.getvalue()
 
 
-def _entry(name: str, type_: bytes, mode: int, size: int) -> tarfile.TarInfo:
+def _entry(name: str, type_: bytes, mode: int, size: int, owner: tuple[int, int]) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(name)
     entry.type, entry.mode, entry.size = type_, mode, size
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = "root"
+    entry.uid, entry.gid = owner
+    entry.uname, entry.gname = ("" if number else "root" for number in owner)
     entry.mtime = 0
     return entry

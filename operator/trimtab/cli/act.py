@@ -5,6 +5,8 @@ from typing import Any, TypeAlias
 
 import click
 
+from trimtab.cli import words
+
 Change: TypeAlias = Callable[[Any, Any], Any]  # (session, ledger) -> ledger
 
 
@@ -12,8 +14,8 @@ def act_options(command: Any) -> Any:
     """Add --environment, --timeout and --no-wait."""
     for option in (
         click.option("--no-wait", is_flag=True, help="Only write it down: the next apply acts on it."),
-        click.option("--timeout", default="2h", show_default=True, help="Give up waiting after this long."),
-        click.option("--environment", default="local", show_default=True, help="The environment it is in."),
+        words.timeout_option("2h", "Give up waiting after this long."),
+        words.environment_option(),
     ):
         command = option(command)
     return command

@@ -2,34 +2,42 @@
 
 import click
 
+from trimtab.cli import words
 from trimtab.cli.output import talk
 
 
 @click.command(name="apply")
-@click.argument("files", nargs=-1, required=True)
-@click.option("--timeout", default="2h", show_default=True, help="Give up waiting after this long; what runs goes on.")
+@click.argument("files", nargs=-1, required=True, shell_complete=words.files)
+@words.timeout_option("2h", "Give up waiting after this long; what runs goes on.")
 @click.option("--no-wait", is_flag=True, help="Make one pass and leave: the next apply goes on from there.")
 @click.option("--no-digest-cache", is_flag=True, help="Hash every file again.")
 def command(files: tuple[str, ...], timeout: str, no_wait: bool, no_digest_cache: bool) -> int:
-    """Make FILES true (documents, folders of them, or - for stdin).
+    """Make FILES true (documents, folders of them, or - for stdin), or do the plan that was saved in one.
 
+    A saved plan is refused when its document, its files or the world moved since it was made, and what moved is said.
     An interrupted apply is continued by the next. Exit codes: 0 converged, 1 an error or stalled, 3 timed out.
 
     \b
     Example: trimtab apply digits/deployment.yaml
+             trimtab apply digits.plan
              trimtab apply digits --no-wait && trimtab wait vision/digits
     """
     from trimtab.cli.context import deployment_in, environment_named, resolved, session
     from trimtab.cli.progress import Progress, report_end
+    from trimtab.cli.saved import saved_in
     from trimtab.core.quantities import duration_s
     from trimtab.engine.converge import converge
 
+    approval, files = saved_in(files) or (None, files)
     document, folder, environments = deployment_in(files)
-    wanted = resolved(document, folder, digests=not no_digest_cache)
+    wanted = resolved(document, folder, environments, digests=not no_digest_cache)
     environment = environment_named(wanted.deployment.spec.environment_ref.name, environments)
+    if approval:
+        approval.check_document(wanted, environment)
+    limit_s = 0.0 if no_wait else duration_s(timeout)
     title = f"{wanted.namespace}/{wanted.name} in {environment.metadata.name}"
     with session(environment, dict(wanted.contents)) as found, Progress(title) as progress:
-        end = converge(found.reconciler, wanted, found.clock, progress.tell, 0.0 if no_wait else duration_s(timeout))
+        end = converge(found.reconciler, wanted, found.clock, progress.tell, limit_s, approval)
         url = found.endpoint(end.outcome.view) if end.outcome else ""
     if no_wait and end.how == "timeout":
         talk("under way; run apply again, or `trimtab wait`, to follow it")

@@ -3,7 +3,6 @@
 import os
 import sys
 import tempfile
-import uuid
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,31 +12,24 @@ from pathlib import Path
 import click
 
 from trimtab.cli import holder
+from trimtab.cli.words import environments_folder
 from trimtab.clients.aws import Account, Aws
 from trimtab.clients.clock import SystemClock
-from trimtab.clients.web import Web
-from trimtab.core.errors import UserError
+from trimtab.core.errors import Position, UserError
 from trimtab.core.kind import Call
-from trimtab.engine.book import BookCaller
+from trimtab.engine.assembly import Assembly
 from trimtab.engine.contents import Content, DigestCache
-from trimtab.engine.driver import Driver
+from trimtab.engine.elsewhere import InS3
 from trimtab.engine.endpoint import url_of
 from trimtab.engine.ledger import Ledger, Ledgers
-from trimtab.engine.observe import Observer
 from trimtab.engine.reconcile import Reconciler
-from trimtab.engine.transfers import Transfers
 from trimtab.engine.view import View
 from trimtab.engine.wanted import Wanted, resolve, wanted_from
-from trimtab.engine.workers import Bench, serving_lock
-from trimtab.engine.workers.image import BuildImage
-from trimtab.engine.workers.unpack import Unpack
-from trimtab.engine.workers.upload import Upload
 from trimtab.local.paths import cloud_info, state_folder
 from trimtab.model.deployment import ModelDeployment
 from trimtab.model.environment import Environment
 from trimtab.model.load import Document, load
 from trimtab.model.unbuilt import refuse_unbuilt
-from trimtab.resources import KINDS
 from trimtab_container import bundle
 
 LOCAL = "local"
@@ -100,7 +92,7 @@ def deployment_in(files: tuple[str, ...]) -> tuple[Document, Path, tuple[Environ
     environments = tuple(document.value for document, _ in loaded if isinstance(document.value, Environment))
     if len(deployments) != 1:
         raise UserError(
-            f"{', '.join(files)} hold {len(deployments)} ModelDeployments; one is applied at a time",
+            f"there are {len(deployments)} ModelDeployments in {', '.join(files)}; one is taken at a time",
             code="TT2008",
             fix="name the file of the one you mean",
         )
@@ -108,21 +100,37 @@ def deployment_in(files: tuple[str, ...]) -> tuple[Document, Path, tuple[Environ
 
 
 def environment_named(name: str, given: tuple[Environment, ...] = ()) -> Environment:
-    """Find an Environment: among those given, the local cloud's, or `environments/<name>.yaml` in the config folder."""
+    """Find an Environment: among those given, the local cloud's, or `environments/<name>.yaml` in the config folder.
+
+    name: of the environment, or of a YAML file that holds one.
+    """
     for each in given:
         if each.metadata.name == name:
             return each
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "trimtab" / "environments" / f"{name}.yaml"
+    if name.endswith((".yaml", ".yml")):
+        return _environment_in(Path(name))
+    config = environments_folder() / f"{name}.yaml"
     file = state_folder() / "environment.yaml" if name == LOCAL else config
     if not file.exists():
         fix = "run `trimtab local up`" if name == LOCAL else f"write it to {config}, or name its file with --environment"
         raise UserError(f"there is no environment {name!r}", code="TT3005", reason="EnvironmentMissing", fix=fix)
-    for document in load(file.read_bytes(), str(file)):
-        if isinstance(document.value, Environment) and document.value.metadata.name == name:
-            return document.value
-    raise UserError(
-        f"{file} holds no Environment named {name!r}", code="TT3005", reason="EnvironmentMissing", fix="correct the file"
-    )
+    return _environment_in(file, name)
+
+
+def _environment_in(file: Path, name: str | None = None) -> Environment:
+    """The Environment of a file; without a name it must hold one alone."""
+    try:
+        loaded = load(file.read_bytes(), str(file))
+    except OSError as error:
+        raise UserError(
+            f"{file} cannot be read: {error.strerror}", code="TT2000", fix="name a file that exists, or an environment"
+        ) from error
+    found = [each.value for each in loaded if isinstance(each.value, Environment)]
+    named = [each for each in found if name in (None, each.metadata.name)]
+    if len(named) == 1:
+        return named[0]
+    what = f"Environment named {name!r}" if name else "Environment" if not found else "single Environment"
+    raise UserError(f"{file} holds no {what}", code="TT3005", reason="EnvironmentMissing", fix="correct the file")
 
 
 @contextmanager
@@ -137,44 +145,41 @@ def session(
 
     before, after: called round every call that a pass makes; what they raise ends the pass, as a crash would.
     """
-    aws = Aws(_account(environment))
+    aws = Aws(account_of(environment))
     clock = SystemClock()
     with (
         tempfile.TemporaryDirectory(prefix="trimtab-") as name,
         ThreadPoolExecutor(8, thread_name_prefix="reads") as threads,
     ):
         scratch = Path(name)
-        launcher = _launcher(scratch)
-        bench = Bench(aws, {**(contents or {}), "launcher": launcher}, serving_lock(), scratch)
-        transfers = Transfers({"upload": Upload(bench), "unpack": Unpack(bench), "image": BuildImage(bench)})
-        caller = BookCaller(aws, Web())
-        driver = Driver(caller, transfers, threads, before=before, after=after)
-        ledgers = Ledgers(driver, environment.spec.buckets.state)
-        reconciler = Reconciler(
-            environment=environment,
-            kinds=KINDS,
-            driver=driver,
-            caller=caller,
-            observer=Observer(driver, KINDS, threads),
-            ledgers=ledgers,
-            transfers=transfers,
-            clock=clock,
-            mint=lambda: uuid.uuid4().hex[:20],
-            holder=holder.this_process(),
-            is_gone=holder.is_gone,
-            launcher=launcher.digest,
-        )
+        launcher, me = launcher_in(scratch), holder.this_process()
+        assembly = Assembly(environment, aws, threads, scratch, launcher, clock, me, holder.is_gone, before, after)
+        reconciler = assembly.reconciler(contents or {})
         try:
             yield Session(environment, aws, reconciler, clock)
         finally:
-            transfers.stop()
+            reconciler.transfers.stop()
 
 
-def resolved(document: Document, folder: Path, *, digests: bool = True) -> Wanted:
+def resolved(
+    document: Document, folder: Path, environments: tuple[Environment, ...] = (), *, digests: bool = True
+) -> Wanted:
     """Digest what the document names. digests: use the cache of digests by size and times."""
     cache = DigestCache(cache_folder() / "digests.json" if digests else None)
     cache.load()
-    return resolve(document, folder, cache=cache)
+
+    def reach(name: str, position: Position | None = None) -> tuple[Environment, Aws]:
+        try:
+            environment = environment_named(name, environments)
+        except UserError as error:
+            error.position = error.position or position
+            raise
+        return environment, Aws(account_of(environment))
+
+    deployment = document.value
+    assert isinstance(deployment, ModelDeployment)
+    own = deployment.spec.environment_ref.name
+    return resolve(document, folder, cache=cache, elsewhere=InS3(lambda: reach(own), reach, cache))
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -210,13 +215,14 @@ def remembered(ledger: Ledger) -> Wanted:
 def _files(files: tuple[str, ...]) -> Iterator[str]:
     for file in files:
         path = Path(file)
-        if file != "-" and path.is_dir():
+        if file != "-" and os.path.isdir(file):  # noqa: PTH112 - no name makes it raise, however long
             yield from (str(each) for each in sorted((*path.glob("*.yaml"), *path.glob("*.yml"))))
         else:
             yield file
 
 
-def _account(environment: Environment) -> Account:
+def account_of(environment: Environment) -> Account:
+    """Where the calls of an environment go."""
     region = environment.spec.region
     if environment.metadata.name == LOCAL:
         cloud = cloud_info()
@@ -224,7 +230,8 @@ def _account(environment: Environment) -> Account:
     return Account(region)
 
 
-def _launcher(scratch: Path) -> Content:
+def launcher_in(scratch: Path) -> Content:
+    """This installation's launcher, bundled below that folder."""
     from trimtab_container.digests import folder_entries, tree_digest
 
     folder = scratch / "launcher"

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from trimtab.cli import words
 from trimtab.cli.diagnosis.finding import Finding, not_checked
 from trimtab.cli.output import output_option, paint, print_data
 
@@ -13,7 +14,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red", "not checked": "cyan
 
 
 @click.command(name="doctor")
-@click.option("--environment", default="local", show_default=True, help="The environment to check.")
+@words.environment_option("The environment to check.")
 @output_option
 def command(environment: str, output: str) -> int:
     """Check what trimtab needs: this machine, and the account of an environment. It writes nothing.

@@ -5,41 +5,45 @@ from typing import Any
 
 import click
 
-from trimtab.cli.output import clipped, output_option, print_data
+from trimtab.cli import words
+from trimtab.cli.output import clipped, output_option, print_data, talk
 
 
 @click.command(name="drift")
-@click.argument("name")
-@click.option("--environment", default="local", show_default=True, help="The environment it is in.")
+@click.argument("name", shell_complete=words.deployments)
+@words.environment_option()
 @output_option
 def command(name: str, environment: str, output: str) -> int:
     """Show what was changed outside in the deployment NAME ([namespace/]name), and what the next apply does about it.
 
     Only fields that the document owns count: a count inside what an autoscaler may choose, or a listener's weights during
-    a rollout, are no drift. Exit codes: 0 none, 2 some, 1 an error.
+    a rollout, are no drift. Exit codes: 0 none, 2 some, 1 an error, or something could not be read.
 
     \b
     Example: trimtab drift vision/digits
              trimtab drift vision/digits -o json
     """
     from trimtab.cli.context import environment_named, ledger_of, remembered, session
+    from trimtab.cli.planned import unread_rows
 
     with session(environment_named(environment)) as found:
         ledger = ledger_of(found, name)
         view = found.reconciler.look(remembered(ledger))
-    rows = list(drifted(view.plan))
+    rows, unread = list(drifted(view.plan)), unread_rows(view.plan)
     if output != "table":
-        print_data({"deployment": f"{ledger.namespace}/{ledger.name}", "drift": rows}, output)
-    elif not rows:
+        print_data({"deployment": f"{ledger.namespace}/{ledger.name}", "drift": rows, "unread": unread}, output)
+    elif not rows and not unread:
         click.echo(f"{ledger.namespace}/{ledger.name}: no drift")
     for row in rows if output == "table" else ():
         click.echo(clipped(f"{row['node']}  {row['path']}: {row['have']} -> {row['want']}  ({row['policy']})"))
-    return 2 if rows else 0
+    for row in unread if output == "table" else ():
+        talk(f"{row['node']} could not be read: {row['because']}")
+    return 1 if unread else 2 if rows else 0
 
 
 def drifted(plan: Any) -> Iterator[dict[str, Any]]:
     """One row a field: node, path, have, want, policy (what is done about it: "correct" or "report")."""
-    from trimtab.cli.planned import shown_difference
+    from trimtab.plan.changes import shown_difference
 
     found = [(action.node, action.differences, "correct") for action in plan.actions if action.is_drift]
     found += [(node, standing.drift, "report") for node, standing in plan.standings.items() if standing.drift]

@@ -11,7 +11,7 @@ def command() -> None:
 
 
 @command.command(name="schema")
-@click.argument("kind", type=click.Choice(["ModelDeployment", "Environment"]), default="ModelDeployment")
+@click.argument("kind", type=click.Choice(["ModelDeployment", "Environment", "OperatorConfig"]), default="ModelDeployment")
 def schema(kind: str) -> None:
     """Print the JSON Schema (draft 7) of KIND, for editors and linters.
 

@@ -30,6 +30,8 @@ def show(error: Exception) -> int:
 def exit_code(error: BaseException) -> int:
     if isinstance(error, Failure):
         return _CODES.get(error.meaning, 70 if error.meaning == "unlisted" else 1)
+    if _is_of_the_machine(error):
+        return 1
     return error.exit_code if isinstance(error, TrimtabError) else 70
 
 
@@ -38,8 +40,16 @@ def _show_one(error: BaseException) -> None:
         click.echo(render(error), err=True)
     elif isinstance(error, (TrimtabError, Failure)) and not isinstance(error, Bug):
         click.echo(f"error: {error}", err=True)
+    elif isinstance(error, OSError) and _is_of_the_machine(error):
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"error: this machine refuses it: {place}{error.strerror}", err=True)
     else:
         _show_bug(error)
+
+
+def _is_of_the_machine(error: BaseException) -> bool:
+    """A full disk, a missing right, a folder that cannot be made: a person mends it, we do not."""
+    return isinstance(error, OSError) and error.errno is not None and error.strerror is not None
 
 
 def render(error: UserError) -> str:
@@ -58,7 +68,8 @@ def _snippet(error: UserError) -> Iterator[str]:
     except (OSError, IndexError):
         return
     margin = f"  {error.position.line} | "
-    yield margin + text
+    # Any bytes may stand in a file: none of them may reach the terminal as a command. A tab takes one column, as it counts.
+    yield margin + "".join(char if char.isprintable() else " " if char == "\t" else "�" for char in text)
     yield " " * (len(margin) - 2) + "| " + " " * (error.position.column - 1) + "^"
 
 

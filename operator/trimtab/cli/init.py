@@ -10,20 +10,34 @@ import click
 from trimtab.cli.output import talk
 
 # By template: the folders that it is laid together from, a later one over an earlier one; each holds what only it has.
-TEMPLATES = {"pytorch": ("pytorch",), "sklearn": ("sklearn",), "onnx": ("onnx",), "image": ("sklearn", "image")}
+TEMPLATES = {
+    "pytorch": ("pytorch",),
+    "sklearn": ("sklearn",),
+    "onnx": ("onnx",),
+    "image": ("sklearn", "image"),
+    "server": ("server",),
+}
 _MODEL = "model.onnx"
+
+
+def _is_label(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """A name that no document may have is refused before a document is written. Raises BadParameter."""
+    if value is not None and value != (fitting := _label(value)):
+        raise click.BadParameter(f"{value!r} must be small letters, digits and hyphens; write {fitting}")
+    return value
 
 
 @click.command(name="init")
 @click.argument("folder", type=click.Path(path_type=Path), default=".")
-@click.option("--name", help="Name of the deployment; by default that of the folder.")
-@click.option("--namespace", default="default", show_default=True, help="Its namespace.")
+@click.option("--name", callback=_is_label, help="Name of the deployment; by default that of the folder.")
+@click.option("--namespace", default="default", show_default=True, callback=_is_label, help="Its namespace.")
 @click.option(
     "--template",
     type=click.Choice(tuple(TEMPLATES)),
     default="pytorch",
     show_default=True,
-    help="Train with PyTorch or scikit-learn, serve an ONNX model that is there, or train in an image of your own.",
+    help="Train with PyTorch or scikit-learn, serve an ONNX model that is there, train in an image of your own, or serve "
+    "with a server of your own.",
 )
 @click.option("--model", help="With --template onnx: your model, a .onnx file or s3://bucket/prefix.")
 @click.option("--environment", is_flag=True, help="Print an Environment for an AWS account instead.")

@@ -2,12 +2,13 @@
 
 import click
 
+from trimtab.cli import words
 from trimtab.cli.output import talk
 
 
 @click.command(name="key")
-@click.argument("name")
-@click.option("--environment", default="local", show_default=True, help="The environment it is in.")
+@click.argument("name", shell_complete=words.deployments)
+@words.environment_option()
 def command(name: str, environment: str) -> int:
     """Print the API key of the deployment NAME, for the header x-api-key.
 

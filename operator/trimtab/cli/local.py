@@ -8,8 +8,11 @@ import click
 
 from trimtab.cli.output import output_option, print_data, print_table, talk
 
-KINDS = ("throttle", "serverError", "timeout", "reset")  # a test holds them against trimtab.local.faults
+KINDS = ("throttle", "denied", "serverError", "timeout", "reset")  # a test holds them against trimtab.local.faults
+MOST_DELAY_S = 900  # and this against trimtab.local.cloudtrail
 _STATE = click.option("--state", type=click.Path(path_type=Path), help="State folder; by default that of this user.")
+
+_SPEED = click.FloatRange(1, 100)  # a test holds it against trimtab.local.clock
 
 
 @click.group(name="local")
@@ -28,16 +31,23 @@ def command() -> None:
 @click.option(
     "--invoke-port", type=click.IntRange(1024, 65535), default=4567, show_default=True, help="Of API Gateway's execution."
 )
-def start(state: Path | None, port: int, invoke_port: int) -> int:
+@click.option("--speed", type=_SPEED, help="Of its time, while nothing real is under way; 1 by default.")
+@click.option("--trail-delay", metavar="DURATION", help="From a call to CloudTrail's event history; 5m by default.")
+def start(state: Path | None, port: int, invoke_port: int, speed: float | None, trail_delay: str | None) -> int:
     """Start it in the background. What a killed one left is adopted, and what was lost is said.
 
     \b
     Example: trimtab local up
              trimtab local up --state ./cloud --port 14566 --invoke-port 14567
+             trimtab local up --speed 60
+             trimtab local up --trail-delay 0s
     """
-    from trimtab.local.commands import up
+    from trimtab.local.commands import trail, up
 
-    result = up(_folder(state), port, invoke_port)
+    delay_s = None if trail_delay is None else _delay_s(trail_delay)
+    result = up(_folder(state), port, invoke_port, speed)
+    if delay_s is not None:
+        trail(_folder(state), delay_s)
     talk(
         f"the local cloud {'is up' if result.started else 'was up before'} at {result.info.endpoint} (pid {result.info.pid})"
     )
@@ -91,6 +101,45 @@ def status(state: Path | None, output: str) -> int:
     return 0
 
 
+@command.command(name="clock")
+@_STATE
+@click.option("--advance", metavar="DURATION", help="Let so much time go by at once, as 90s, 10m or 1h.")
+@click.option("--speed", type=_SPEED, help="From now on.")
+@output_option
+def clock(state: Path | None, advance: str | None, speed: float | None, output: str) -> int:
+    """Show its clock, or move it: only waiting is skipped, never what a job or a starting task does.
+
+    \b
+    Example: trimtab local clock
+             trimtab local clock --advance 10m
+    """
+    from trimtab.local.commands import clock as asked_clock
+
+    folder = _folder(state)
+    changes = {} if speed is None else {"speed": speed}
+    shown = asked_clock(folder, **changes)
+    left = _seconds(advance) if advance else 0.0
+    while left > 0:
+        shown = asked_clock(folder, advanceSeconds=left)
+        left = shown["leftSeconds"]
+        if left > 0:
+            talk(f"{left:.0f} s are left" + (f": {shown['heldBy']}" if shown["heldBy"] else ""))
+    if output != "table":
+        print_data({name: shown[name] for name in ("now", "speed", "heldBy")}, output)
+        return 0
+    click.echo(f"{shown['now']}, at {shown['speed']:g}x" + (f" (at 1x now: {shown['heldBy']})" if shown["heldBy"] else ""))
+    return 0
+
+
+def _seconds(text: str) -> float:
+    from trimtab.core.quantities import duration_s
+
+    try:
+        return duration_s(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--advance") from None
+
+
 @command.command(name="env")
 @_STATE
 def variables(state: Path | None) -> int:
@@ -103,6 +152,36 @@ def variables(state: Path | None) -> int:
 
     for name, value in environment(_folder(state)).items():
         click.echo(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def _delay_s(text: str) -> float:
+    from trimtab.core.quantities import duration_s
+
+    try:
+        seconds = duration_s(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--trail-delay") from None
+    if seconds > MOST_DELAY_S:
+        raise click.BadParameter(f"{text} is more than 15m, within which CloudTrail delivers", param_hint="--trail-delay")
+    return seconds
+
+
+@command.command(name="user")
+@_STATE
+@click.argument("name")
+def person(state: Path | None, name: str) -> int:
+    """Print the variables with which AWS tools act as another user of IAM, so that the event history can tell who.
+
+    The user and an access key are made if need be. What a user may do is not enforced.
+
+    \b
+    Example: eval $(trimtab local user ana) && aws ecs list-clusters
+    """
+    from trimtab.local.commands import user
+
+    for variable, value in user(_folder(state), name).items():
+        click.echo(f"export {variable}={shlex.quote(value)}")
     return 0
 
 
@@ -132,7 +211,7 @@ def _folder(state: Path | None) -> Any:
 
 @command.group(name="fault")
 def fault() -> None:
-    """Inject faults into calls, to see what your tools do: throttling, server errors, silence, broken connections."""
+    """Inject faults into calls, to see what your tools do: throttling, refusals, server errors, silence, resets."""
 
 
 @fault.command(name="add")

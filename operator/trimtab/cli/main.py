@@ -1,7 +1,6 @@
 """The `trimtab` program: finds the command, runs it, and turns what it raises into a message and an exit code.
 
-Exit codes: 0 converged or nothing to do; 1 an error, or the declared generation ended Stalled; 2 differences (plan, diff
-and drift only); 3 timed out; 4 refused by policy; 70 a bug of ours; 130 and 143 interrupted.
+What each exit code says stands in `exits`.
 """
 
 import importlib
@@ -24,21 +23,29 @@ COMMANDS = {
     "diff": "Compare a document with what is live.",
     "drift": "Show what was changed outside.",
     "apply": "Make a document true.",
+    "run": "Watch sources of documents and keep them true.",
     "status": "Show where a deployment stands.",
     "wait": "Wait until a deployment is ready.",
+    "events": "Show what happened to a deployment.",
     "logs": "Show the logs of training and serving.",
     "predict": "Send a request through the public endpoint.",
     "key": "Print the API key of a deployment.",
+    "page": "Serve a page that calls a deployment.",
     "history": "List the revisions of a deployment.",
     "rollback": "Serve an earlier revision again.",
     "release": "End a rollback.",
     "retry": "Ask once more for a release that was given up.",
     "retrain": "Train again from the same inputs.",
     "refresh": "Resolve base images and launcher anew.",
+    "suspend": "Leave a deployment alone for a while.",
+    "resume": "Look after a suspended deployment again.",
     "delete": "Delete a deployment and all that was made for it.",
+    "orphans": "List what carries our tags and belongs to no deployment.",
+    "confirm-deletes": "Let go what the brake holds: documents that vanished from a source.",
     "local": "Run the local cloud.",
     "doctor": "Check this machine and the account, with a fix for each fault.",
     "export": "Print the JSON Schema of the API.",
+    "completion": "Print the completion script of a shell.",
 }
 
 
@@ -51,10 +58,10 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        return importlib.import_module(f"trimtab.cli.{cmd_name}").command
+        return importlib.import_module(f"trimtab.cli.{cmd_name.replace('-', '_')}").command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             import difflib
 
             near = difflib.get_close_matches(args[0], COMMANDS, 1)
@@ -76,7 +83,9 @@ def program() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and leave with its exit code."""
     interrupts.listen()
-    sys.exit(run(arguments))
+    code = run(arguments)
+    interrupts.let_go()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

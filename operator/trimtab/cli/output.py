@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, TextIO
 
 import click
@@ -25,6 +26,24 @@ def print_data(value: Any, output: str) -> None:
         import yaml
 
         click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip())
+
+
+def print_one(value: Any, output: str) -> None:
+    """Print one of a stream: a line of JSON, or a YAML document."""
+    if output == "json":
+        sys.stdout.write(f"{json.dumps(value)}\n")
+        sys.stdout.flush()
+    else:
+        click.echo("---")
+        print_data(value, output)
+
+
+def ago(since: str, now: datetime) -> str:
+    """How long that is ago, to two places: "42s", "3m10s", "2h5m", "4d3h". since: RFC 3339, UTC."""
+    seconds = max(0, int((now - datetime.fromisoformat(since.replace("Z", "+00:00"))).total_seconds()))
+    parts = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s")]
+    first = next((index for index, (count, _) in enumerate(parts) if count), 3)
+    return "".join(f"{count}{unit}" for count, unit in parts[first : first + 2] if count) or "0s"
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

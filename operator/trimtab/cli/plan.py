@@ -1,11 +1,13 @@
 """`trimtab plan`: what apply would do, and why. Exit code 2 when there is something to do."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 
-from trimtab.cli.output import clipped, output_option, paint, print_data
+from trimtab.cli import words
+from trimtab.cli.output import clipped, output_option, paint, print_data, talk
 
 _SIGNS = {
     "create": ("+", "green"),
@@ -26,36 +28,44 @@ _MARGIN = " " * 13
 
 
 @click.command(name="plan")
-@click.argument("files", nargs=-1, required=True)
+@click.argument("files", nargs=-1, required=True, shell_complete=words.files)
 @click.option("--no-digest-cache", is_flag=True, help="Hash every file again.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan, for `apply` to do just this.")
 @output_option
-def command(files: tuple[str, ...], no_digest_cache: bool, output: str) -> int:
+def command(files: tuple[str, ...], no_digest_cache: bool, out: Path | None, output: str) -> int:
     """Show what `apply` would do with FILES (documents, folders of them, or - for stdin), and why.
+
+    With --out the plan is saved too: `trimtab apply PLAN` does it, or refuses and says what has moved since.
 
     \b
       + create, upload    made for the first time        ± retrain, rebuild, judge, renew   made anew
       ~ update            changed in place               +/- replace   the new one first    - delete
 
-    Exit codes: 0 nothing to do, 2 something to do, 1 an error.
+    Exit codes: 0 nothing to do, 2 something to do, 1 an error, or something could not be read.
 
     \b
     Example: trimtab plan digits/deployment.yaml
+             trimtab plan digits --out digits.plan; trimtab apply digits.plan
              trimtab plan digits -o json | jq '.summary'
     """
+    from trimtab.cli import saved
     from trimtab.cli.context import deployment_in, environment_named, resolved, session
-    from trimtab.cli.planned import plan_body
+    from trimtab.cli.planned import blocked_rows, plan_body, unread_rows
+    from trimtab.core.canonical import digest_of
+    from trimtab.engine.approval import stood_on
     from trimtab.engine.former import changes
     from trimtab.engine.remember import GATE
-    from trimtab.plan.plan import fingerprint
+    from trimtab.resources.gate import not_compared
 
     document, folder, environments = deployment_in(files)
-    wanted = resolved(document, folder, digests=not no_digest_cache)
+    wanted = resolved(document, folder, environments, digests=not no_digest_cache)
     environment = environment_named(wanted.deployment.spec.environment_ref.name, environments)
     with session(environment, dict(wanted.contents)) as found:
         view = found.reconciler.look(wanted)
         foreseen = found.reconciler.foresee(view)
         acted = [action.node for action in foreseen.actions]
         since = changes(view, wanted, environment, found.reconciler.driver, acted)
+        standing_on = stood_on(view, wanted, environment, found.reconciler.kinds)
     made = {each.node for each in view.ledger.resources} | ({GATE} if view.ledger.verdicts else set[str]())
     name = f"{wanted.namespace}/{wanted.name}"
     body = plan_body(
@@ -65,23 +75,32 @@ def command(files: tuple[str, ...], no_digest_cache: bool, output: str) -> int:
         foreseen,
         since,
         made,
-        fingerprint(view.graph, view.snapshot),
+        digest_of(standing_on),
+        blocked_rows(view.plan),
+        [note for note in (not_compared(view.graph.nodes[GATE].desired.champion),) if note],
     )
+    unread = unread_rows(view.plan)
     if output == "table":
         for line in lines(body):
-            click.echo(clipped(line))
+            click.echo(line)
         if body["actions"]:
             click.echo(f"\n{summary(body['summary'])}")
     else:
         print_data(body, output)
+    if unread:
+        talk(f"{name}: {len(unread)} could not be read, so the plan is not whole{' and is not saved' if out else ''}")
+        return 1
+    if out:
+        saved.write(out, files, body, standing_on)
     return 2 if body["actions"] else 0
 
 
 def lines(body: dict[str, Any]) -> Iterator[str]:
-    """The plan for a person."""
+    """The plan for a person. Rows are cut to the terminal; why something cannot go on, and notes, are whole."""
     where = f"{body['deployment']} in {body['environment']}"
     if not body["actions"]:
-        yield f"{where}: no changes"
+        yield f"{where}: no changes" if not body["blocked"] else f"{where}: nothing can be done"
+        yield from _blocked(body)
         yield from _idle(body)
         return
     yield f"{where}, generation {body['generation']}"
@@ -90,8 +109,12 @@ def lines(body: dict[str, Any]) -> Iterator[str]:
         if wave:
             yield f"Known after {after}:" if after else "Later:"
         for row in rows:
-            yield from _action(row)
+            yield from map(clipped, _action(row))
+    yield from _blocked(body)
     yield from _idle(body)
+    for note in body["notes"]:
+        yield ""
+        yield f"Note: {note}"
 
 
 def _waves(actions: list[dict[str, Any]]) -> dict[tuple[int, str | None], list[dict[str, Any]]]:
@@ -138,11 +161,21 @@ def _input(each: dict[str, Any]) -> str:
     return f"{CONTENTS[each['content']]}: {total}: {', '.join(counts)} ({', '.join(named[:_FILES_NAMED])}{more})"
 
 
+def _blocked(body: dict[str, Any]) -> Iterator[str]:
+    """What keeps the rest from going on; an action that refuses says so itself."""
+    if body["blocked"]:
+        yield ""
+    for row in body["blocked"]:
+        sign = paint("  ?" if row["is"] == "unknown" else "  ✗", "magenta" if row["is"] == "unknown" else "red")
+        yield f"{sign} {row['reason']:<9} {row['node']:<36}"
+        yield f"{_MARGIN}{row['because']}"
+
+
 def _idle(body: dict[str, Any]) -> Iterator[str]:
     if body["withoutEffect"]:
         yield ""
         yield "Noted; nothing is done by it now:"
-        yield from (f"    {_input(each)}" for each in body["withoutEffect"])
+        yield from (clipped(f"    {_input(each)}") for each in body["withoutEffect"])
 
 
 def summary(counts: dict[str, int]) -> str:

@@ -3,15 +3,15 @@
 The keys are documented in docs/reference/plan.md; a test holds them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence, Set
-from typing import Any, cast
+from collections.abc import Sequence, Set
+from typing import Any
 
-from trimtab.core.kind import Difference, Ref, refs_in
+from trimtab.core.kind import refs_in
 from trimtab.engine.former import Changes
 from trimtab.plan.causes import Cause, Input
-from trimtab.plan.changes import ContentEdit, spread
+from trimtab.plan.changes import ContentEdit, shown_difference
 from trimtab.plan.forecast import Forecast
-from trimtab.plan.plan import Action
+from trimtab.plan.plan import Action, Plan
 
 FORMAT = "trimtab.plan/v1"
 # What is made anew under another generation key. The one before stays, for the history.
@@ -28,10 +28,13 @@ def plan_body(
     changes: Changes,
     made: Set[str],
     fingerprint: str,
+    blocked: Sequence[dict[str, Any]] = (),
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The plan as JSON values.
 
-    generation: of the ledger, before this document. made: ids of nodes for which something was made before.
+    generation: of the ledger, before this document. made: ids of nodes for which something was made before. blocked: see
+    `blocked_rows`. notes: what a person should know of it before it is applied.
     """
     waves = (foreseen.first.actions, *foreseen.later)
     rows = [_row(action, wave, changes, made) for wave, actions in enumerate(waves) for action in actions]
@@ -45,8 +48,25 @@ def plan_body(
         "edits": [_input(each) for each in (*changes.contents, *changes.edits)],
         "withoutEffect": [_input(each) for each in changes.causes.without_effect],
         "actions": rows,
+        "blocked": list(blocked),
+        "notes": list(notes),
         "fingerprint": fingerprint,
     }
+
+
+def blocked_rows(decided: Plan) -> list[dict[str, Any]]:
+    """Nodes that nothing is done about, and why: what could not be read, and what ended badly."""
+    acted = {action.node for action in decided.actions}
+    return [
+        {"node": node, "is": each.is_, "reason": each.reason, "because": each.because}
+        for node, each in decided.standings.items()
+        if each.is_ in ("unknown", "broken", "refused") and node not in acted
+    ]
+
+
+def unread_rows(decided: Plan) -> list[dict[str, Any]]:
+    """Those of `blocked_rows` that could not be read: whether they differ is not known."""
+    return [row for row in blocked_rows(decided) if row["is"] == "unknown"]
 
 
 def _row(action: Action, wave: int, changes: Changes, made: Set[str]) -> dict[str, Any]:
@@ -95,24 +115,6 @@ def _input(each: Input) -> dict[str, Any]:
         files = {"added": list(each.added), "changed": list(each.changed), "removed": list(each.removed)}
         return {"content": each.name, "from": each.before or None, "to": each.after or None, "files": files}
     return {"path": each.path, "from": each.before, "to": each.after}
-
-
-def shown_difference(each: Difference) -> Iterator[dict[str, Any]]:
-    """Rows {path, have, want} of JSON values, one for each field below that differs."""
-    if isinstance(each.have, Ref) or isinstance(each.want, Ref):
-        yield {"path": each.path, "have": _plain(each.have), "want": _plain(each.want)}
-        return
-    for path, have, want in spread(each.path, _plain(each.have), _plain(each.want)):
-        yield {"path": path, "have": have, "want": want}
-
-
-def _plain(value: Any) -> Any:
-    """As JSON values: dataclasses and whatever else a kind compares are shown as text."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(child) for key, child in cast(Mapping[Any, Any], value).items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(child) for child in cast(Sequence[Any], value)]
-    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
 
 
 def name_of(desired: Any) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from trimtab.cli import words
 from trimtab.cli.output import talk
 
 _TYPES = {".json": "application/json", ".csv": "text/csv", ".npy": "application/x-npy"}
@@ -13,9 +14,9 @@ _LIMIT = 10 * 1000 * 1000  # what API Gateway takes
 
 
 @click.command(name="predict")
-@click.argument("name")
+@click.argument("name", shell_complete=words.deployments)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True), default="-")
-@click.option("--environment", default="local", show_default=True, help="The environment it is in.")
+@words.environment_option()
 @click.option("--content-type", help="Of the body; by default from the file's name, else application/octet-stream.")
 @click.option("--accept", default="application/json", show_default=True, help="What to be answered in.")
 @click.option("--verbose", "-v", is_flag=True, help="Say which revision answered, and how fast.")
@@ -29,8 +30,8 @@ def command(name: str, file: str, environment: str, content_type: str | None, ac
     import urllib3
 
     from trimtab.cli.context import environment_named, ledger_of, remembered, session
-    from trimtab.core.errors import UserError
-    from trimtab.engine.endpoint import key_of
+    from trimtab.core.errors import Transient, UserError
+    from trimtab.engine.endpoint import way_in
 
     body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     if len(body) > _LIMIT:
@@ -39,16 +40,15 @@ def command(name: str, file: str, environment: str, content_type: str | None, ac
         )
     with session(environment_named(environment)) as found:
         view = found.reconciler.look(remembered(ledger_of(found, name)))
-        url, key = found.endpoint(view), key_of(view, found.aws)
-    if not url:
-        raise UserError(
-            f"{name} has no endpoint yet", code="TT3007", reason="NotReady", fix="wait until the deployment is ready"
-        )
+        url, key = way_in(name, view, found.aws, found.environment)
     headers = {"Content-Type": content_type or _TYPES.get(Path(file).suffix, "application/octet-stream"), "Accept": accept}
     started = time.perf_counter()
-    reply = urllib3.request(
-        "POST", f"{url}/invocations", body=body, headers=headers | ({"x-api-key": key} if key else {}), timeout=30
-    )
+    if key:
+        headers["x-api-key"] = key
+    try:  # once: what is sent twice is counted, and paid for, twice
+        reply = urllib3.request("POST", f"{url}/invocations", body=body, headers=headers, timeout=30, retries=False)
+    except urllib3.exceptions.HTTPError as error:
+        raise Transient(f"{url} gave no answer: {error}") from error
     spent_ms = (time.perf_counter() - started) * 1000
     sys.stdout.buffer.write(reply.data + (b"" if reply.data.endswith(b"\n") or not sys.stdout.isatty() else b"\n"))
     if verbose:

@@ -144,6 +144,11 @@ def report_end(end: End, wanted: Wanted, url: str) -> int:
         revision = f" revision {serving.number}" if serving else ""
         talk(f"{name}: ready,{revision} serves at {url}")
         return 0
+    if end.how == "suspended":
+        by = outcome.ledger.suspended
+        ends = f"since {by}; `trimtab resume {name}` ends that" if by else "as its document says"
+        talk(f"{name}: suspended {ends}; nothing was done")
+        return 0
     if end.how == "timeout":
         talk(f"{name}: timed out waiting; what runs goes on, and the next apply continues")
         return 3

@@ -4,11 +4,12 @@ from typing import Any
 
 import click
 
+from trimtab.cli import words
 from trimtab.cli.act import act, act_options
 
 
 @click.command(name="refresh")
-@click.argument("name")
+@click.argument("name", shell_complete=words.deployments)
 @click.option("--only", type=click.Choice(["training", "serving", "launcher"]), help="Resolve this one alone.")
 @act_options
 def command(name: str, only: str | None, environment: str, timeout: str, no_wait: bool) -> int:

@@ -4,11 +4,12 @@ from typing import Any
 
 import click
 
+from trimtab.cli import words
 from trimtab.cli.act import act, act_options
 
 
 @click.command(name="retrain")
-@click.argument("name")
+@click.argument("name", shell_complete=words.deployments)
 @act_options
 def command(name: str, environment: str, timeout: str, no_wait: bool) -> int:
     """Train the deployment NAME once more from the same inputs, and release the model if it passes its gates.

@@ -4,11 +4,12 @@ from typing import Any
 
 import click
 
+from trimtab.cli import words
 from trimtab.cli.act import act, act_options
 
 
 @click.command(name="retry")
-@click.argument("name")
+@click.argument("name", shell_complete=words.deployments)
 @act_options
 def command(name: str, environment: str, timeout: str, no_wait: bool) -> int:
     """Lift the quarantine of the latest release of the deployment NAME that was given up, and roll it out again.

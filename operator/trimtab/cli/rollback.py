@@ -4,11 +4,12 @@ from typing import Any
 
 import click
 
+from trimtab.cli import words
 from trimtab.cli.act import act, act_options
 
 
 @click.command(name="rollback")
-@click.argument("name")
+@click.argument("name", shell_complete=words.deployments)
 @click.argument("revision", type=int, required=False)
 @act_options
 def command(name: str, revision: int | None, environment: str, timeout: str, no_wait: bool) -> int:

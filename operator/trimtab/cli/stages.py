@@ -26,7 +26,7 @@ _STYLES = {
     "unknown": "magenta",
 }
 _TEXT_STYLES = {"ok": "bright_black", "pending": "bright_black", "broken": "red", "refused": "red", "unknown": "magenta"}
-_BAR = 20  # cells; narrow terminals have none
+_BAR = 12  # cells: 80 columns hold an epoch and a metric beside it; narrow terminals have none
 _BAR_FROM = 72  # columns
 _METRICS = 3
 

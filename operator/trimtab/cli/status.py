@@ -1,109 +1,123 @@
 """`trimtab status`: where a deployment stands, read from the world now."""
 
+import sys
 import time
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast
 
 import click
 
-from trimtab.cli import interrupts
-from trimtab.cli.output import output_option, print_data, print_table
+from trimtab.cli import interrupts, words
+from trimtab.cli.described import describe, listed
+from trimtab.cli.output import ago, output_option, print_data, print_one, print_table, talk
+from trimtab.core.errors import UserError
+from trimtab.core.kind import Failure
+
+_PAUSE_S = 1.0  # the pace of a person's eye: nothing here can be awaited but the world
+_TIMES = ("lastTransitionTime", "since")
 
 
 @click.command(name="status")
-@click.argument("name", required=False)
-@click.option("--environment", default="local", show_default=True, help="The environment it is in.")
+@click.argument("name", required=False, shell_complete=words.deployments)
+@words.environment_option()
 @click.option("--watch", is_flag=True, help="Print again whenever it changes, until interrupted.")
 @output_option
 def command(name: str | None, environment: str, watch: bool, output: str) -> int:
     """Show the deployment NAME ([namespace/]name), or list all of the environment.
 
+    Of NAME everything is looked at now; the list says what the last apply, or the last look by it, left. With --watch,
+    -o json prints one object a line.
+
     \b
     Example: trimtab status
              trimtab status vision/digits --watch
+             trimtab status vision/digits -o json | jq '.stages[] | select(.is != "ok")'
     """
     from trimtab.cli.context import environment_named, ledger_of, session
 
     with session(environment_named(environment)) as found:
-        if name is None:
-            _list(found, output)
-            return 0
-        shown = None
-        while True:
-            interrupts.check()
-            value = describe(found, ledger_of(found, name))
-            if value != shown:
-                _show(value, output)
+        if watch:
+            _follow(found, name, output)
+        elif name is None:
+            _show_list(listed(found.ledgers.all()), output)
+        else:
+            _show(describe(found, ledger_of(found, name)), output)
+    return 0
+
+
+def _follow(found: Any, name: str | None, output: str) -> None:
+    """Print on change, until interrupted or gone. What cannot be reached for a while is waited out."""
+    shown: Any = None
+    while True:
+        interrupts.check()
+        try:
+            value = steady(_looked(found, name), shown)
+        except UserError as error:
+            if shown is None or error.reason != "NotFound":
+                raise
+            talk(f"{name} is gone")
+            return
+        except Failure as failure:
+            if failure.meaning not in ("transient", "throttled"):
+                raise
+            talk(f"not reached, trying again: {failure.reason}")
+        else:
+            if without_time(value) != without_time(shown):
+                _again(value, output, first=shown is None)
             shown = value
-            if not watch:
-                return 0
-            time.sleep(1.0)  # the pace of a person's eye: nothing here can be awaited but the world
+        time.sleep(_PAUSE_S)
 
 
-def describe(found: Any, ledger: Any) -> dict[str, Any]:
-    """The status of a deployment as JSON values; documented in docs/reference/status.md."""
-    from trimtab.cli.context import remembered
-    from trimtab.engine.amend import held_number
-    from trimtab.engine.remember import conditions_of, serving_revision
-    from trimtab.plan.status import stage_rows
+def _looked(found: Any, name: str | None) -> Any:
+    from trimtab.cli.context import ledger_of
 
-    serving = serving_revision(ledger)
-    head = {
-        "deployment": f"{ledger.namespace}/{ledger.name}",
-        "environment": ledger.environment,
-        "observedGeneration": ledger.generation,
-        "revision": serving.number if serving else None,
-        "held": held_number(ledger),
-    }
-    if ledger.deleting:
-        left = [f"{each.kind} {each.identity}" for each in ledger.resources]
-        return {**head, "deleting": True, "left": left, "because": [each.because for each in ledger.troubles]}
-    view = found.reconciler.look(remembered(ledger))
-    rows = stage_rows(view.graph, view.plan)
-    return {
-        **head,
-        "endpoint": {"url": found.endpoint(view)},
-        "proof": _proof(view),
-        "conditions": [
-            {
-                "type": each.type,
-                "status": each.status,
-                "reason": each.reason,
-                "message": each.message,
-                "observedGeneration": each.observed_generation,
-                "lastTransitionTime": each.since,
-            }
-            for each in conditions_of(ledger, view.graph, view.plan, view.snapshot)
-        ],
-        "stages": [
-            {"stage": row.stage, "is": row.standing.is_, "node": row.node, "because": row.standing.because} for row in rows
-        ],
-    }
+    return listed(found.ledgers.all()) if name is None else describe(found, ledger_of(found, name))
 
 
-def _proof(view: Any) -> dict[str, Any] | None:
-    """What proves the release that runs: None while something is not as declared."""
-    from trimtab.engine.claim import release_in
+def _again(value: Any, output: str, *, first: bool) -> None:
+    """On a terminal in place of what was there, elsewhere below it."""
+    if output != "table":
+        print_one(value, output)
+        return
+    if sys.stdout.isatty():
+        click.clear()
+    elif not first:
+        click.echo("")
+    if isinstance(value, list):
+        _show_list(cast(list[dict[str, Any]], value), output)
+    else:
+        _show(value, output)
 
-    if view.rotated is None:
-        return None
-    found = {"rotation": ("unreached" if view.rotated.unproven else "proven", view.rotated.said)}
-    known = view.ledger.proof
-    if known and known.release == release_in(view.graph):
-        found |= {"version": (known.version.is_, known.version.said), "golden": (known.golden.is_, known.golden.said)}
-    return {name: {"is": is_, "said": said} for name, (is_, said) in found.items()}
+
+def steady(value: Any, shown: Any) -> Any:
+    """The value, with the times of what stands as it did: what the ledger does not know yet would be new at every look."""
+    status: Any = value
+    if not isinstance(value, dict) or not isinstance(shown, dict):
+        return status
+    for part, name, is_ in (("conditions", "type", "status"), ("stages", "stage", "is")):
+        known = {each[name]: each for each in cast(dict[str, Any], shown).get(part, ())}
+        for row in status.get(part, ()):
+            before = known.get(row[name])
+            if before and before[is_] == row[is_]:
+                row |= {time: min(row[time], before[time]) for time in _TIMES if time in row}
+    return status
+
+
+def without_time(value: Any) -> Any:
+    """Without the time of the look itself."""
+    if isinstance(value, dict):
+        return {key: each for key, each in cast(dict[str, Any], value).items() if key != "at"}
+    return value
 
 
 def _show(value: dict[str, Any], output: str) -> None:
     if output != "table":
         print_data(value, output)
         return
+    now = datetime.fromisoformat(value["at"].replace("Z", "+00:00"))
     click.echo(f"{value['deployment']} in {value['environment']}, generation {value['observedGeneration']}")
-    if value.get("deleting"):
-        click.echo("being deleted; left:")
-        for each in value["left"]:
-            click.echo(f"  {each}")
-        for each in value["because"]:
-            click.echo(f"because: {each}")
+    if "left" in value:
+        _show_left(value)
         return
     if value["revision"]:
         held = " (held by a rollback: `trimtab release` ends it)" if value["held"] else ""
@@ -112,30 +126,52 @@ def _show(value: dict[str, Any], output: str) -> None:
     for name, each in proof.items():
         click.echo(f"proof by {name}: {each['is']}: {each['said']}")
     click.echo("")
-    print_table(("STAGE", "IS", "DETAIL"), [(row["stage"], row["is"], _detail(row)) for row in value["stages"]])
+    stages = [(row["stage"], row["is"], ago(row["since"], now), row["reason"], _detail(row)) for row in value["stages"]]
+    print_table(("STAGE", "IS", "FOR", "REASON", "DETAIL"), stages)
     click.echo("")
-    rows = [(each["type"], each["status"], each["reason"], each["message"]) for each in value["conditions"]]
-    print_table(("CONDITION", "STATUS", "REASON", "MESSAGE"), rows)
+    rows = [
+        (each["type"], each["status"], ago(each["lastTransitionTime"], now), each["reason"], each["message"])
+        for each in value["conditions"]
+    ]
+    print_table(("CONDITION", "STATUS", "FOR", "REASON", "MESSAGE"), rows)
+
+
+def _show_left(value: dict[str, Any]) -> None:
+    name = value["deployment"]
+    let_go = f"let go of at {value.get('retained')}; `trimtab delete {name} --deletion delete` deletes what stays:"
+    click.echo("being deleted; left:" if value.get("deleting") else let_go)
+    for each in value["left"]:
+        click.echo(f"  {each}")
+    for each in value.get("because", ()):
+        click.echo(f"because: {each}")
 
 
 def _detail(row: dict[str, Any]) -> str:
-    return f"{row['node']}: {row['because']}" if row["node"] else ""
+    if not row["node"]:
+        return ""
+    progress, waits = row["progress"], row["waitsFor"]
+    share = f" ({progress['done']} of {progress['total']} {progress['unit']})" if progress and progress["total"] else ""
+    return f"{row['node']} waits for {waits}" if waits else f"{row['node']}: {row['because']}{share}"
 
 
-def _list(found: Any, output: str) -> None:
-    from trimtab.engine.remember import serving_revision
-
-    rows: list[tuple[str, str, str, str]] = []
-    for ledger in found.ledgers.all():
-        serving = serving_revision(ledger)
-        last = ledger.revisions[-1] if ledger.revisions else None
-        outcome = "Deleting" if ledger.deleting else last.outcome if last else "Progressing"
-        rows.append(
-            (f"{ledger.namespace}/{ledger.name}", str(ledger.generation), str(serving.number) if serving else "-", outcome)
+def _show_list(rows: list[dict[str, Any]], output: str) -> None:
+    if output != "table":
+        print_data(rows, output)
+        return
+    now = datetime.now(UTC)
+    cells = [
+        (
+            row["deployment"],
+            str(row["generation"]),
+            str(row["revision"] or "-"),
+            row["ready"],
+            row["serving"],
+            row["reason"],
+            ago(row["since"], now) if row["since"] else "-",
+            row["outcome"],
         )
-    if output == "table":
-        print_table(("DEPLOYMENT", "GENERATION", "SERVING", "LAST OUTCOME"), rows)
-    else:
-        print_data(
-            [dict(zip(("deployment", "generation", "revision", "outcome"), row, strict=True)) for row in rows], output
-        )
+        for row in rows
+    ]
+    print_table(("DEPLOYMENT", "GENERATION", "REVISION", "READY", "SERVING", "REASON", "SINCE", "LAST OUTCOME"), cells)
+    if rows:
+        talk("as the last apply left them; `trimtab status NAME` looks at one now")

@@ -4,11 +4,12 @@ from typing import Any
 
 import click
 
+from trimtab.cli import words
 from trimtab.cli.output import output_option, print_data, talk
 
 
 @click.command(name="validate")
-@click.argument("files", nargs=-1, required=True)
+@click.argument("files", nargs=-1, required=True, shell_complete=words.files)
 @output_option
 def command(files: tuple[str, ...], output: str) -> int:
     """Check FILES (documents, folders of them, or - for stdin), and the local paths that they name.
@@ -40,9 +41,9 @@ def command(files: tuple[str, ...], output: str) -> int:
 
 
 def _name(value: Any) -> str:
-    """ "vision/digits"; an environment has no namespace."""
-    from trimtab.model.environment import Environment
+    """ "vision/digits"; what is no deployment has no namespace."""
+    from trimtab.model.deployment import ModelDeployment
 
-    if isinstance(value, Environment):
+    if not isinstance(value, ModelDeployment):
         return value.metadata.name
     return f"{value.metadata.namespace}/{value.metadata.name}"

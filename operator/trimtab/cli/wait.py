@@ -2,19 +2,19 @@
 
 import click
 
-from trimtab.cli import interrupts
+from trimtab.cli import interrupts, words
 from trimtab.cli.output import talk
 
 _PAUSE_S = 1.0
 
 
 @click.command(name="wait")
-@click.argument("name")
-@click.option("--environment", default="local", show_default=True, help="The environment it is in.")
+@click.argument("name", shell_complete=words.deployments)
+@words.environment_option()
 @click.option(
     "--for", "what", type=click.Choice(["ready", "serving"]), default="ready", show_default=True, help="What to wait for."
 )
-@click.option("--timeout", default="30m", show_default=True, help="Give up after this long.")
+@words.timeout_option("30m", "Give up after this long.")
 def command(name: str, environment: str, what: str, timeout: str) -> int:
     """Wait for the deployment NAME. Exit codes: 0 it is so, 1 it is stalled, 3 timed out.
 
@@ -25,7 +25,7 @@ def command(name: str, environment: str, what: str, timeout: str) -> int:
              trimtab wait vision/digits --for serving
     """
     from trimtab.cli.context import environment_named, ledger_of, session
-    from trimtab.cli.status import describe
+    from trimtab.cli.described import describe
     from trimtab.core.quantities import duration_s
 
     with session(environment_named(environment)) as found:
@@ -33,6 +33,9 @@ def command(name: str, environment: str, what: str, timeout: str) -> int:
         while True:
             interrupts.check()
             value = describe(found, ledger_of(found, name))
+            if "retained" in value:
+                talk(f"{value['deployment']}: let go of at {value['retained']}; apply its document to take it up again")
+                return 1
             conditions = {each["type"]: each for each in value.get("conditions", ())}
             wanted = conditions.get(what.capitalize())
             if wanted and wanted["status"] == "True":

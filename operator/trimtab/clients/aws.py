@@ -14,8 +14,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from trimtab.clients.denials import Asked
 from trimtab.clients.errors import failure_from
-from trimtab.core.kind import Call, Reply
+from trimtab.core.kind import Call, Failure, Reply
 
 _PATH_STYLE = {"addressing_style": "path"}
 
@@ -51,6 +52,7 @@ class Aws:
         self._clients: dict[tuple[str, bool], Any] = {}
         self._lock = threading.Lock()
         self._observer = observer
+        self._caller: str | None = None  # our ARN, once a refusal had to name us
 
     def make(self, call: Call) -> Reply:
         """Make the call and join its pages. Raises Failure."""
@@ -58,11 +60,25 @@ class Aws:
         try:
             reply = self._send(client, call)
         except (ClientError, BotoCoreError, OSError) as error:
-            failure = failure_from(call.service, call.operation, error)
+            failure = self.failure(call, error)
             self._tell(call, failure.code)
             raise failure from error
         self._tell(call, "")
         return reply
+
+    def failure(self, call: Call, error: Exception) -> Failure:
+        """What was raised in making that call, as a Failure; a refusal names us, the action and the resource."""
+        asked = _asked(self.client(call.service, reading=True), call)
+        return failure_from(call.service, call.operation, error, asked=asked, caller=self._who)
+
+    def _who(self) -> str:
+        """Our ARN; "" where that is not answered. Asked for once."""
+        if self._caller is None:
+            try:
+                self._caller = str(self.client("sts", reading=True).get_caller_identity()["Arn"])
+            except (ClientError, BotoCoreError, OSError):
+                return ""
+        return self._caller
 
     def client(self, service: str, *, reading: bool) -> Any:
         """The boto3 client for reads or for writes."""
@@ -98,6 +114,12 @@ class Aws:
     def _tell(self, call: Call, code: str) -> None:
         if self._observer:
             self._observer(Made(call, code))
+
+
+def _asked(client: Any, call: Call) -> Asked:
+    http: Mapping[str, str] = client.meta.service_model.operation_model(call.operation).http
+    path = http.get("requestUri", "").partition("?")[0]
+    return Asked(call.service, call.operation, call.arguments, http.get("method", ""), path)
 
 
 def _method(client: Any, operation: str) -> str:

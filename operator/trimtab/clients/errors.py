@@ -5,6 +5,7 @@ plain ValidationException for what is missing or already there).
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, cast
 
 from botocore.exceptions import (
@@ -21,6 +22,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from trimtab.clients.denials import Asked, is_refusal, sentence
 from trimtab.core.kind import Failure, Meaning
 
 _THROTTLED = {
@@ -113,8 +115,13 @@ _NETWORK = (
 )
 
 
-def failure_from(service: str, operation: str, error: Exception) -> Failure:
-    """Translate what botocore raised. The reason names the operation, and the request id where there is one."""
+def failure_from(
+    service: str, operation: str, error: Exception, *, asked: Asked | None = None, caller: Callable[[], str] = str
+) -> Failure:
+    """Translate what botocore raised. The reason names the operation, and the request id where there is one.
+
+    asked, caller: what a refusal is told by, where the service's own words leave it out; see `denials.sentence`.
+    """
     name = f"{service}:{operation}"
     if isinstance(error, ClientError):
         answer = cast(dict[str, dict[str, Any]], error.response)
@@ -122,6 +129,9 @@ def failure_from(service: str, operation: str, error: Exception) -> Failure:
         code, message = str(body.get("Code", "")), str(body.get("Message", ""))
         request_id = str(answer.get("ResponseMetadata", {}).get("RequestId", ""))
         tail = f" (request {request_id})" if request_id else ""
+        if is_refusal(code):
+            told = sentence(asked or Asked(service, operation, {}), code, message, caller)
+            return Failure("denied", f"{name}: {code}: {told}{tail}", code=code, operation=name)
         return Failure(meaning_of(service, code, message), f"{name}: {code}: {message}{tail}", code=code, operation=name)
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
         return Failure("denied", f"{name}: no AWS credentials were found", code="NoCredentials", operation=name)

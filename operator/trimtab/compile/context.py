@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trimtab.compile.facts import Facts
+from trimtab.compile.keys import artifact_of
 from trimtab.compile.names import Names
 from trimtab.core.kind import DEPLOYMENT, ENVIRONMENT, KEY, UID
 from trimtab.graph.node import Node
@@ -37,6 +38,11 @@ class Context:
         return self.environment.spec.buckets.data
 
     @property
+    def artifact(self) -> str:
+        """Digest of the model; "" until it is known."""
+        return artifact_of(self.keys, self.facts)
+
+    @property
     def content_ids(self) -> tuple[str, ...]:
         return ("s3.Content/dataset", "s3.Content/code", "s3.Content/launcher")
 
@@ -48,6 +54,12 @@ class Context:
             ENVIRONMENT: self.names.environment,
         }
         return {**self.environment.spec.tags, **ours, **({KEY: key[:12]} if key else {})}
+
+    def pinned(self, name: str) -> str:
+        """The image of a pin by its digest, "<registry>/<repository>@sha256:..."."""
+        pin = self.facts.pins[name]
+        folder, slash, last = pin.text.partition("@")[0].rpartition("/")
+        return f"{folder}{slash}{last.partition(':')[0]}@{pin.digest}"
 
     def shared_tags(self) -> dict[str, str]:
         return {**self.environment.spec.tags, UID: self.facts.environment_uid, ENVIRONMENT: self.names.environment}

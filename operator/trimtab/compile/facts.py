@@ -16,11 +16,30 @@ class Digests:
     training: str  # the code's files that training uses
     serving: str  # those that serving uses
     dockerfile: str = ""
+    model: str = ""  # of the folder of a model that needs no training
+    evaluation: str = ""  # the script that evaluates a champion again; "" where there is none, or no champion is declared
+    evaluated_on: str = ""  # test data of a promoted model, as the revision that it comes from pinned it
+    base: str = ""  # no digest: the image that the model's own Dockerfile stands on, as it is written; "" for none
+
+    @property
+    def is_own_image(self) -> bool:
+        """Whether the model's folder says by a Dockerfile what serves it."""
+        return bool(self.base)
+
+    @property
+    def is_one_channel(self) -> bool:
+        """Whether the dataset has no folders that are channels: all of it is the channel `training`."""
+        return set(self.channels) == {"training"} and self.channels["training"] == self.dataset
 
     @property
     def test(self) -> str:
-        """What models are compared on: the test channel, else the whole dataset."""
-        return self.channels.get("test", self.dataset)
+        """What models are compared on: the test channel, else the whole dataset; "" where that is not known."""
+        return self.evaluated_on or self.channels.get("test", self.dataset)
+
+    def is_beside_test(self, metric: str) -> bool:
+        """Whether a metric ("validation:accuracy") is measured on another channel than `test`: then all data count."""
+        channel = metric.partition(":")[0]
+        return channel != "test" and {channel, "test"} <= set(self.channels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +57,8 @@ class ServingModel:
     artifact: str
     test: str  # digest of the data it was evaluated on
     metrics: Mapping[str, float]
+    folder: str = ""  # its plain files in the data bucket, with a last slash; "" where they are not known
+    dataset: str = ""  # digest of all the data that it was trained and evaluated with
 
 
 @dataclass(frozen=True, slots=True)

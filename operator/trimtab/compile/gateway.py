@@ -1,5 +1,6 @@
 """The public way in: a REST API with a stage, and with `auth: apiKey` a key and its usage plan."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from trimtab.compile.context import Context
@@ -12,6 +13,7 @@ from trimtab.targets.ecs import BALANCER, LISTENER
 LINK, API, STAGE = "apigatewayv2.VpcLink/link", "apigateway.RestApi/api", "apigateway.Stage/stage"
 KEY, PLAN = "apigateway.ApiKey/key", "apigateway.UsagePlan/plan"
 TIMEOUT_MS = 29_000  # the most that API Gateway waits
+ORIGINS = "X-Trimtab-Cors-Origins"  # the request header that tells the server which origins may read
 
 
 def gateway_nodes(context: Context, host: str) -> tuple[Node, ...]:
@@ -65,23 +67,29 @@ def _key_nodes(context: Context, live: stage.Desired) -> tuple[Node, Node]:
 def _body(context: Context, host: str) -> str:
     """The OpenAPI document: POST /invocations and GET /ping through the VPC link; nothing else is routed."""
     gateway = context.spec.serving.gateway
-    needs_key = gateway.auth == "apiKey"
-    invocations: dict[str, Any] = {"post": _method(f"http://{host}/invocations", "POST", needs_key=needs_key)}
-    if gateway.cors.allow_origins:
-        invocations["options"] = _preflight(gateway.cors.allow_origins)
+    needs_key, origins = gateway.auth == "apiKey", [each.lower() for each in gateway.cors.allow_origins]  # as browsers do
+    post = _method(f"http://{host}/invocations", "POST", needs_key=needs_key, origins=origins)
+    invocations = {"post": post}
+    if origins:
+        # The server answers the preflight too, to which a browser adds no key: it knows which of several origins asks, and
+        # with the binary type */* AWS's own mock integration fails with 500.
+        invocations["options"] = _method(f"http://{host}/invocations", "OPTIONS", needs_key=False, origins=origins)
     body: dict[str, Any] = {
         "openapi": "3.0.1",
         "paths": {"/invocations": invocations, "/ping": {"get": _method(f"http://{host}/ping", "GET", needs_key=needs_key)}},
         "x-amazon-apigateway-binary-media-types": ["*/*"],
     }
+    if origins:
+        body["x-amazon-apigateway-gateway-responses"] = _own_answers(origins)
     if needs_key:
         scheme = {"type": "apiKey", "name": "x-api-key", "in": "header"}
         body |= {"components": {"securitySchemes": {"api_key": scheme}}, "x-amazon-apigateway-api-key-source": "HEADER"}
     return canonical_json(body)
 
 
-def _method(uri: str, verb: str, *, needs_key: bool) -> dict[str, Any]:
-    integration = {
+def _method(uri: str, verb: str, *, needs_key: bool, origins: Sequence[str] = ()) -> dict[str, Any]:
+    """origins: who may read the answer; the server, which knows the caller's, says it (trimtab_container.cors)."""
+    integration: dict[str, Any] = {
         "type": "http_proxy",
         "httpMethod": verb,
         "uri": uri,
@@ -91,23 +99,17 @@ def _method(uri: str, verb: str, *, needs_key: bool) -> dict[str, Any]:
         "timeoutInMillis": TIMEOUT_MS,
         "passthroughBehavior": "when_no_match",
     }
+    if origins:
+        integration["requestParameters"] = {f"integration.request.header.{ORIGINS}": f"'{','.join(origins)}'"}
     method: dict[str, Any] = {"responses": {}, "x-amazon-apigateway-integration": integration}
     return method | ({"security": [{"api_key": []}]} if needs_key else {})
 
 
-def _preflight(origins: list[str]) -> dict[str, Any]:
-    """Answered by the gateway itself; a browser sends no key with it."""
-    headers = {
-        "method.response.header.Access-Control-Allow-Origin": f"'{origins[0]}'",
-        "method.response.header.Access-Control-Allow-Methods": "'POST,OPTIONS'",
-        "method.response.header.Access-Control-Allow-Headers": "'content-type,x-api-key'",
-    }
-    declared = {name.rpartition(".")[2]: {"schema": {"type": "string"}} for name in headers}
-    return {
-        "responses": {"200": {"description": "preflight", "headers": declared}},
-        "x-amazon-apigateway-integration": {
-            "type": "mock",
-            "requestTemplates": {"application/json": '{"statusCode": 200}'},
-            "responses": {"default": {"statusCode": "200", "responseParameters": headers}},
-        },
-    }
+def _own_answers(origins: Sequence[str]) -> dict[str, Any]:
+    """What the gateway itself answers (403, 429, 504, ...) may be read too, else a page cannot say what is wrong.
+
+    These answers hold no condition on the caller's origin: with several, any page may read them. They say a sentence of AWS.
+    """
+    header = f"'{origins[0] if len(origins) == 1 else '*'}'"
+    parameters = {"gatewayresponse.header.Access-Control-Allow-Origin": header}
+    return {kind: {"responseParameters": parameters} for kind in ("DEFAULT_4XX", "DEFAULT_5XX")}

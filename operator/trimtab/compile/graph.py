@@ -1,18 +1,24 @@
 """ModelDeployment + Environment + facts -> the desired graph. Pure."""
 
+import re
+
 from trimtab.compile.context import Context
-from trimtab.compile.evaluation import gate_node
+from trimtab.compile.evaluation import evaluation_nodes
 from trimtab.compile.facts import Facts
 from trimtab.compile.gateway import gateway_nodes
 from trimtab.compile.keys import generation_keys
 from trimtab.compile.names import Names
 from trimtab.compile.serving import image_nodes, log_node, release_of, role_nodes
-from trimtab.compile.training import content_nodes, training_nodes
+from trimtab.compile.training import content_nodes, given_node, training_nodes
 from trimtab.core.errors import UserError
 from trimtab.graph.node import Graph, graph_of
 from trimtab.model.deployment import ModelDeployment
 from trimtab.model.environment import Environment
 from trimtab.targets.ecs import ecs_nodes
+from trimtab_container.dockerfile import BASE_ARGUMENT
+
+SERVING_BASE = f"${BASE_ARGUMENT}"  # in Digests.base: what the environment names, known only where it is deployed to
+_ECR = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
 
 
 def compile_graph(deployment: ModelDeployment, environment: Environment, facts: Facts) -> Graph:
@@ -30,8 +36,8 @@ def compile_graph(deployment: ModelDeployment, environment: Environment, facts: 
     release = release_of(context, execution, task)
     nodes = (
         *content_nodes(context),
-        *training_nodes(context),
-        gate_node(context),
+        *(training_nodes(context) if deployment.spec.training else (given_node(context),)),
+        *evaluation_nodes(context),
         *image_nodes(context),
         log_node(context),
         *roles,
@@ -41,13 +47,14 @@ def compile_graph(deployment: ModelDeployment, environment: Environment, facts: 
     return graph_of(nodes, context.keys)
 
 
-def image_texts(deployment: ModelDeployment, environment: Environment) -> dict[str, str]:
+def image_texts(deployment: ModelDeployment, environment: Environment, own_base: str = "") -> dict[str, str]:
     """The images whose tags must be pinned: that of training, and the base of serving.
 
-    Raises UserError when the environment names no image for the framework.
+    own_base: what FROM of the model's own Dockerfile says (Digests.base). Raises UserError when the environment names no
+    image for the framework, or the Dockerfile one of a registry that no credentials are at hand for.
     """
     images, training = environment.spec.images, deployment.spec.training
-    texts = {"serving": images.serving}
+    texts = {"serving": _own_base(own_base, images.serving) if own_base else images.serving}
     if training and training.image:
         texts["training"] = training.image
     elif training and training.framework:
@@ -62,3 +69,17 @@ def image_texts(deployment: ModelDeployment, environment: Environment) -> dict[s
             )
         texts["training"] = images.training[framework]
     return texts
+
+
+def _own_base(written: str, serving: str) -> str:
+    """FROM as the image that it names here, with a tag or digest."""
+    text = written.replace(SERVING_BASE, serving)
+    host, _, rest = text.partition("/")
+    # The credentials at hand are ECR's: they are sent to no other registry.
+    if not rest or (host != serving.partition("/")[0] and not _ECR.fullmatch(host)):
+        raise UserError(
+            f"FROM {text} of the model's Dockerfile names no image in ECR",
+            code="TT3003",
+            fix=f"push it to ECR and name it there, or use the environment's: ARG {BASE_ARGUMENT}, FROM ${BASE_ARGUMENT}",
+        )
+    return text if ":" in rest else f"{text}:latest"

@@ -5,15 +5,16 @@ from typing import Any
 
 from trimtab.core.canonical import canonical_json
 
-TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"  # SageMaker's own name; not ours to choose
+JOB_LOGS = ("/aws/sagemaker/TrainingJobs", "/aws/sagemaker/ProcessingJobs")  # SageMaker's own names; not ours to choose
 
 
 def training_policy(bucket: str, folder: str, region: str, account: str) -> str:
-    """Read the deployment's inputs, write its outputs, pull the training image, write SageMaker's own log.
+    """Read the deployment's inputs, write its outputs, pull the training image, write SageMaker's own logs.
 
-    folder: the deployment's prefix in the bucket, with its last slash.
+    What a training job needs, and one that evaluates a champion. folder: the deployment's prefix in the bucket, with its
+    last slash.
     """
-    logs = f"arn:aws:logs:{region}:{account}:log-group:{TRAINING_LOGS}"
+    logs = [f"arn:aws:logs:{region}:{account}:log-group:{group}" for group in JOB_LOGS]
     return _policy(
         _allow(["s3:GetObject"], f"arn:aws:s3:::{bucket}/{folder}*"),
         _allow(["s3:PutObject", "s3:AbortMultipartUpload"], f"arn:aws:s3:::{bucket}/{folder}jobs/*"),
@@ -21,7 +22,7 @@ def training_policy(bucket: str, folder: str, region: str, account: str) -> str:
         _allow(["ecr:GetAuthorizationToken"], "*"),  # has no resource to name
         _allow(_PULL, f"arn:aws:ecr:{region}:*:repository/*"),
         _allow(["logs:CreateLogGroup"], logs),
-        _allow(["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"], f"{logs}:*"),
+        _allow(["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"], [f"{each}:*" for each in logs]),
         _allow(["cloudwatch:PutMetricData"], "*", {"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}}),
     )
 
@@ -38,7 +39,7 @@ def execution_policy(repository: str, log_group: str, region: str, account: str)
 _PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
 
 
-def _allow(actions: list[str], resource: str, condition: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def _allow(actions: list[str], resource: str | list[str], condition: Mapping[str, Any] | None = None) -> dict[str, Any]:
     statement: dict[str, Any] = {"Effect": "Allow", "Action": actions, "Resource": resource}
     return statement | ({"Condition": dict(condition)} if condition else {})
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from trimtab.compile.context import Context
 from trimtab.compile.evaluation import GATE
@@ -24,20 +25,31 @@ def image_nodes(context: Context) -> tuple[Node, ...]:
     key = context.keys.get("image")
     if key is None:
         return repository, Node(IMAGE, "image", None, after=(GATE, REPOSITORY), known_after=MODEL)
-    serving, launcher = context.facts.pins["serving"], context.facts.pins["launcher"]
+    if context.facts.digests.is_own_image:
+        desired = ecr_image.Desired(
+            **_made_of(context, name, key), dockerfile=context.spec.image.dockerfile, code_uri="", launcher_uri=""
+        )
+        return repository, Node(IMAGE, "image", desired, after=(GATE,), key=key)
     desired = ecr_image.Desired(
-        repository=name,
-        repository_uri=Ref(REPOSITORY, "uri"),
-        tag=key[:32],
-        base=f"{serving.text.partition('@')[0].rpartition(':')[0]}@{serving.digest}",
-        requirements="serving",
-        code_uri=context.uri("serving", context.facts.digests.serving),
-        launcher_uri=context.uri("launchers", launcher.digest),
-        model_uri=Ref(MODEL, "uri"),
-        artifact_digest=Ref(MODEL, "digest"),
-        packaging=context.spec.image.packaging,
+        **_made_of(context, name, key),
+        code_uri=context.uri("serving", context.facts.digests.serving) if context.spec.code else "",
+        launcher_uri=context.uri("launchers", context.facts.pins["launcher"].digest),
     )
-    return repository, Node(IMAGE, "image", desired, after=(GATE, "s3.Content/launcher", "s3.Content/serving"), key=key)
+    code = ("s3.Content/serving",) if context.spec.code else ()
+    return repository, Node(IMAGE, "image", desired, after=(GATE, "s3.Content/launcher", *code), key=key)
+
+
+def _made_of(context: Context, repository: str, key: str) -> dict[str, Any]:
+    """What every serving image has."""
+    return {
+        "repository": repository,
+        "repository_uri": Ref(REPOSITORY, "uri"),
+        "tag": key[:32],
+        "base": context.pinned("serving"),
+        "model_uri": Ref(MODEL, "uri"),
+        "artifact_digest": Ref(MODEL, "digest"),
+        "packaging": context.spec.image.packaging,
+    }
 
 
 def log_node(context: Context) -> Node:
@@ -76,9 +88,8 @@ def _template(context: Context) -> _Template:
     held = context.facts.held
     if held:  # it has served before: no gate and no build stands before it
         return _Template(held.key, held.image, held.artifact, held.serving, (REPOSITORY, LOGS))
-    artifact = context.facts.artifacts.get(context.keys["training"], {}).get("digest", "")
     after = (GATE, IMAGE, LOGS)
-    return _Template(context.keys.get("release"), Ref(IMAGE, "digest"), artifact, context.spec.serving, after)
+    return _Template(context.keys.get("release"), Ref(IMAGE, "digest"), context.artifact, context.spec.serving, after)
 
 
 def release_of(context: Context, execution: str | Ref, task: str | Ref) -> Release:
@@ -115,6 +126,8 @@ def release_of(context: Context, execution: str | Ref, task: str | Ref) -> Relea
         balancer_port=network.load_balancer.port,
         min_replicas=serving.replicas.min,
         max_replicas=serving.replicas.most,
+        scaling=(scaling.metric, scaling.value) if (scaling := serving.replicas.scaling) else None,
+        deployment=context.names.path,
         tags=context.tags(),
         release_tags=context.tags(key or ""),
         attempt=1 + context.facts.attempts.get(key or "", 0),

@@ -25,8 +25,11 @@ def h12(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
+_AS_THEY_ARE = (str, int, bool, type(None))
+
+
 def _plain(value: Any) -> Any:
-    if isinstance(value, bool):
+    if type(value) in _AS_THEY_ARE:
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)

@@ -285,15 +285,15 @@ def _collect(value: object, found: list[Ref]) -> None:
         return
     if isinstance(value, Ref):
         found.append(value)
+    elif names := _field_names(type(value)):  # before the others: whether something is a Mapping is slow to tell
+        for name in names:
+            _collect(getattr(value, name), found)
     elif isinstance(value, (tuple, list)):
         for child in cast(Sequence[object], value):
             _collect(child, found)
     elif isinstance(value, Mapping):
         for child in cast(Mapping[object, object], value).values():
             _collect(child, found)
-    else:
-        for name in _field_names(type(value)):
-            _collect(getattr(value, name), found)
 
 
 @cache

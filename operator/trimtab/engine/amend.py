@@ -3,12 +3,15 @@
 Each takes a ledger and returns the changed one; UserError says why it cannot be.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, Literal, TypeAlias
 
 from trimtab.core.errors import UserError
 from trimtab.engine.ledger import Ledger, Revision
 from trimtab.engine.remember import SERVED, held_revision, serving_revision
 
+Deletion: TypeAlias = Literal["delete", "retain"]
 PINS = ("training", "serving", "launcher")
 
 
@@ -60,6 +63,8 @@ def retried(ledger: Ledger) -> Ledger:
 
 def retrained(ledger: Ledger, plain_key: str) -> Ledger:
     """Train once more from the same inputs. plain_key: the training key of the document without any such request."""
+    if "model" in ledger.document:
+        raise _no(f"{_name(ledger)} serves a model that it does not train", "train it where it comes from")
     ordinal = 1 + ledger.ordinals.get(plain_key, 0)
     return replace(ledger, ordinals={**ledger.ordinals, plain_key: ordinal})
 
@@ -68,6 +73,36 @@ def refreshed(ledger: Ledger, only: str | None) -> Ledger:
     """Forget what moving names were resolved to, so that the next pass resolves them anew. only: one of PINS."""
     kept = {name: pin for name, pin in ledger.pins.items() if only is not None and name != only}
     return replace(ledger, pins=kept)
+
+
+def suspended(ledger: Ledger, at: str) -> Ledger:
+    """Leave it alone until it is resumed: nothing is made or repaired; what serves goes on serving. at: RFC 3339."""
+    if ledger.suspended:
+        raise _no(f"{_name(ledger)} is suspended since {ledger.suspended}", "`trimtab resume` ends that")
+    return replace(ledger, suspended=at)
+
+
+def resumed(ledger: Ledger) -> Ledger:
+    """Look after it again."""
+    if not ledger.suspended:
+        by_document = bool(ledger.document.get("suspend"))
+        fix = "its document says suspend: true; change that" if by_document else "nothing needs resuming"
+        raise _no(f"{_name(ledger)} is not suspended by a person", fix)
+    return replace(ledger, suspended="")
+
+
+def let_go(ledger: Ledger, at: str) -> Ledger:
+    """Deleted, and all that exists stays as it is: `policy.deletion: retain`. at: RFC 3339.
+
+    The uid stays in the ledger and in the tags, so that a document of the same name takes everything up again.
+    """
+    return replace(ledger, retained=ledger.retained or at, lease=None)
+
+
+def deletion_of(ledger: Ledger) -> Deletion:
+    """What a deletion does with what exists, by the document as declared last; one that was begun goes to its end."""
+    policy: Mapping[str, Any] = ledger.document.get("policy", {})
+    return "delete" if ledger.deleting else policy.get("deletion", "delete")
 
 
 def held_number(ledger: Ledger) -> int | None:

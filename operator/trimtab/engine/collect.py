@@ -1,7 +1,8 @@
 """What a deployment no longer needs: settings that are wanted no more, and generations beyond the history limit. Pure.
 
 Never collected: what the document stands on, what serves, what is held, and the last revision that served before it, to
-which a rollback would go. Training jobs stay: they cost nothing, and are the account's record.
+which a rollback would go. Jobs stay: they cost nothing, are the account's record, and one that evaluated a champion is
+not run again for the same model and data; nor is its script, one small file, sent again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from trimtab.engine.remember import SERVED, held_revision, serving_revision
 from trimtab.graph.node import Graph
 from trimtab.plan.snapshot import Absent, Stale
 
-_KEPT_KINDS = ("sagemaker.TrainingJob",)
+_KEPT = ("sagemaker.TrainingJob/training", "sagemaker.ProcessingJob/champion", "s3.Content/evaluation")
 # Which pins of a revision name the keys of each kind.
 _PINS: Mapping[str, tuple[str, ...]] = {
     "s3.Content": ("dataset", "code", "serving", "launcher"),
@@ -26,7 +27,7 @@ def kept_revisions(ledger: Ledger, limit: int) -> tuple[Revision, ...]:
     """The newest, as many as the limit says, and those that are needed whatever it says."""
     served = [each for each in ledger.revisions if each.outcome in SERVED]
     serving, held = serving_revision(ledger), held_revision(ledger)
-    before = [each for each in served if each is not serving][-1:]
+    before = [each for each in served if serving is None or each.release != serving.release][-1:]
     needed = {each.number for each in (*ledger.revisions[-limit:], *before, serving, held) if each}
     return tuple(each for each in ledger.revisions if each.number in needed)
 
@@ -39,7 +40,7 @@ def superfluous(ledger: Ledger, graph: Graph, limit: int) -> tuple[Resource, ...
 
 
 def _is_old(each: Resource, revisions: Sequence[Revision], wanted: set[tuple[str, str]]) -> bool:
-    if not each.key or each.kind in _KEPT_KINDS or each.kind not in _PINS or (each.node, each.key) in wanted:
+    if not each.key or each.node in _KEPT or each.kind not in _PINS or (each.node, each.key) in wanted:
         return False
     return not any(revision.pins.get(pin) == each.key for revision in revisions for pin in _PINS[each.kind])
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import stat
+import threading
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
@@ -24,16 +25,32 @@ _SETTLED_S = 2.0  # a file touched less than this ago may change again within on
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """A folder, or the part of it that a stage uses, by content."""
+class Origin:
+    """An object that holds a file's bytes, as it was when it was looked at."""
 
-    root: Path
+    bucket: str
+    key: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A folder or an S3 prefix, or the part of it that a stage uses, by content."""
+
+    root: Path  # means nothing for what lies in S3
     entries: tuple[Entry, ...]  # sorted by path
     digest: str  # "sha256:..." of the tree
+    origins: Mapping[str, Origin] = field(default_factory=dict[str, Origin])  # by path; empty for a folder
+    record: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what is told of a model beside its files
+    spelled: Mapping[str, Path] = field(default_factory=dict[str, Path])  # files by path, where the disk's name is not NFC
 
     @property
     def size_bytes(self) -> int:
         return sum(entry.size for entry in self.entries)
+
+    def file(self, entry: Entry) -> Path:
+        """Where the bytes of an entry of a folder lie."""
+        return self.spelled.get(entry.path, self.root / entry.path)
 
     def part(self, keep: Callable[[str], bool], below: str = "") -> "Content":
         """Those files whose path (from the root) is kept; with `below`, the paths start under that folder."""
@@ -43,7 +60,10 @@ class Content:
             for entry in self.entries
             if entry.path.startswith(prefix) and keep(entry.path)
         )
-        return Content(self.root / below if below else self.root, entries, tree_digest(entries))
+        origins = {each.path: self.origins[prefix + each.path] for each in entries if self.origins}
+        spelled = {each.path: self.spelled[prefix + each.path] for each in entries if prefix + each.path in self.spelled}
+        root = self.root / below if below else self.root
+        return Content(root, entries, tree_digest(entries), origins, spelled=spelled)
 
 
 @dataclass(slots=True)
@@ -57,23 +77,33 @@ class DigestCache:
     def load(self) -> None:
         if self.path:
             with suppress(OSError, ValueError):
-                self._known = json.loads(self.path.read_text())
+                known: Any = json.loads(self.path.read_text())
+                self._known = known if isinstance(known, dict) else {}
 
     def get(self, status: os.stat_result) -> str | None:
         return self._known.get(_mark(status))
 
     def put(self, status: os.stat_result, sha256: str, now_s: float) -> None:
         if now_s - max(status.st_mtime, status.st_ctime) > _SETTLED_S:
-            self._known[_mark(status)] = sha256
-            self._changed = True
+            self.put_object(_mark(status), sha256)
+
+    def get_object(self, mark: str) -> str | None:
+        """mark: what names these very bytes, as an object's address with its ETag and size does."""
+        return self._known.get(mark)
+
+    def put_object(self, mark: str, sha256: str) -> None:
+        self._known[mark] = sha256
+        self._changed = True
 
     def save(self) -> None:
-        """Write it beside and move it in place, so that a reader never sees half of it."""
+        """Write it beside and move it in place, so that a reader never sees half of it. Where nothing can be written (a
+        full disk, a home that is read-only) the files are hashed again next time."""
         if self.path and self._changed:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self.path.with_suffix(f".{os.getpid()}")
-            fresh.write_text(json.dumps(self._known))
-            fresh.replace(self.path)
+            with suppress(OSError):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                fresh = self.path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+                fresh.write_text(json.dumps(self._known))
+                fresh.replace(self.path)
             self._changed = False
 
 
@@ -108,12 +138,26 @@ def read_folder(
         changed = sorted(path for path in before.keys() | after.keys() if after.get(path) != _mark_of(before, path))
         raise _changed(changed[0], position)
     ordered = tuple(sorted(entries, key=lambda entry: entry.path))
-    return Content(root, ordered, tree_digest(ordered))
+    spelled = {
+        unicodedata.normalize("NFC", path): root / path for path in before if not unicodedata.is_normalized("NFC", path)
+    }
+    return Content(root, ordered, tree_digest(ordered), spelled=spelled)
+
+
+def file_names(root: Path, inside: Path, position: Position) -> list[str]:
+    """The files under `root`, as `read_folder` takes them, without reading one. Raises UserError."""
+    return [path for path, _ in _files(root, inside, position)]
 
 
 def check_folder(root: Path, inside: Path, position: Position) -> None:
     """Refuse a source that is not a folder, or that leaves the document's folder once links are followed."""
-    if not root.exists():
+    try:
+        there = root.exists()
+    except OSError as error:  # a name that is too long, a folder above that may not be entered
+        raise UserError(
+            f"{root} cannot be read: {error.strerror}", position=position, code="TT2001", fix="correct the path"
+        ) from error
+    if not there:
         raise UserError(
             f"{root} does not exist", position=position, code="TT2001", fix="create the folder, or correct the path"
         )
@@ -133,7 +177,13 @@ def check_folder(root: Path, inside: Path, position: Position) -> None:
 def _files(root: Path, inside: Path, position: Position) -> Iterator[tuple[str, os.stat_result]]:
     """Relative POSIX path and stat of every file, sorted; `.trimtab` (status kept by a source) is left out."""
     limit = inside.resolve()
-    for folder, folders, names in os.walk(root, followlinks=False, onerror=_raise):
+
+    def refuse(error: OSError) -> None:
+        raise UserError(
+            f"{error.filename} cannot be read: {error.strerror}", position=position, code="TT2004", fix="make it readable"
+        ) from error
+
+    for folder, folders, names in os.walk(root, followlinks=False, onerror=refuse):
         folders[:] = sorted(name for name in folders if name not in (".trimtab", ".git", "__pycache__"))
         for name in sorted((*names, *(each for each in folders if (Path(folder) / each).is_symlink()))):
             path = Path(folder) / name
@@ -154,11 +204,19 @@ def _files(root: Path, inside: Path, position: Position) -> Iterator[tuple[str, 
                 ) from error
             if not stat.S_ISREG(status.st_mode):
                 raise UserError(f"{path} is not a regular file", position=position, code="TT2004", fix="remove it")
+            if not _is_text(name):
+                raise UserError(
+                    f"the name {os.fsencode(path)!r} is not UTF-8", position=position, code="TT2004", fix="rename it"
+                )
             yield path.relative_to(root).as_posix(), status
 
 
-def _raise(error: OSError) -> None:
-    raise UserError(f"{error.filename} cannot be read: {error.strerror}", code="TT2004", fix="make it readable") from error
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _entry(

@@ -21,6 +21,16 @@ def url_of(graph: Graph, snapshot: Snapshot, environment: Environment) -> str:
     return template.format(api=api.observed.id, stage=stage.desired.name, region=spec.region)
 
 
+def way_in(name: str, view: Any, aws: Any, environment: Environment) -> tuple[str, str | None]:
+    """URL and key of the deployment of that name. Raises UserError while it has none."""
+    url, key = url_of(view.graph, view.snapshot, environment), key_of(view, aws)
+    if not url:
+        raise UserError(
+            f"{name} has no endpoint yet", code="TT3007", reason="NotReady", fix="wait until the deployment is ready"
+        )
+    return url, key
+
+
 def key_of(view: Any, aws: Any) -> str | None:
     """The key's value, or None where the endpoint needs none. It is shown to who asks and kept nowhere."""
     if KEY not in view.graph.nodes:

@@ -24,7 +24,11 @@ from trimtab.model.environment import Environment
 from trimtab.plan.causes import Causes, Input, causes
 from trimtab.plan.changes import ContentEdit, ContentName, Edit, content_edit, edits, with_edit
 
-_CARRIERS: Mapping[ContentName, str] = {"dataset": "s3.Content/dataset", "training": "s3.Content/code"}
+_CARRIERS: Mapping[ContentName, str] = {
+    "dataset": "s3.Content/dataset",
+    "training": "s3.Content/code",
+    "model": "trimtab.Artifact/model",
+}
 _UNKNOWN_MODEL = {"digest": "sha256:unknown", "bytes": 0, "record": ""}
 
 
@@ -89,11 +93,13 @@ def _settled(facts: Facts, before: Wanted, environment: Environment) -> Facts:
 def _with_content(digests: Digests, new: Digests, name: ContentName) -> Digests:
     if name == "dataset":
         return replace(digests, dataset=new.dataset, channels=new.channels)
+    if name == "dockerfile":
+        return replace(digests, dockerfile=new.dockerfile, base=new.base)
     return replace(digests, **{name: getattr(new, name)})
 
 
 def _content_edits(ledger: Ledger, before: Digests, wanted: Wanted, driver: Driver) -> list[ContentEdit]:
-    names: tuple[ContentName, ...] = ("dataset", "training", "serving", "dockerfile")
+    names: tuple[ContentName, ...] = ("dataset", "training", "evaluation", "serving", "dockerfile", "model")
     found: list[ContentEdit] = []
     for name in names:
         have, want = getattr(before, name), getattr(wanted.digests, name)

@@ -1,9 +1,11 @@
 """The ledger: our own durable memory of one deployment, kept in the environment's state bucket by conditional write.
 
-Keys in the bucket: `ledgers/<namespace>/<name>.json` (a deployment), `environments/<name>.json` (what deployments share).
+Keys in the bucket: `ledgers/<namespace>/<name>.json` (a deployment), `environments/<name>.json` (what deployments share),
+`sources/<digest of the name>.json` (documents that a source has no more).
 Fencing is the compare-and-swap of each write; the lease inside is only politeness between two operators.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -11,8 +13,10 @@ from typing import Any
 
 from trimtab.core.errors import Conflict
 from trimtab.core.kind import Call, Failure
-from trimtab.engine.driver import Driver
+from trimtab.engine.brake import Vanished
+from trimtab.engine.driver import Caller
 from trimtab.engine.proof import Evidence, Proof
+from trimtab.plan.events import Act, Event
 from trimtab.plan.status import Trouble
 
 
@@ -42,6 +46,17 @@ class Revision:
     because: str
     at: str  # RFC 3339
     document: Mapping[str, Any] = field(default_factory=dict[str, Any])  # the spec as declared then, defaults left out
+    notes: tuple[str, ...] = ()  # what the gate said of it: what was met, how it stands beside the champion
+    version: str = ""  # commit id, where the document came from a source that has such things
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a document came from."""
+
+    source: str  # name of the source: "folder:/srv/models"
+    file: str  # in that source
+    version: str = ""  # what a person calls it: a commit id
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +67,11 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """A condition's status, and when it became so."""
+    """A condition's status or a stage's standing, and when it became so."""
 
     status: str
     at: str  # RFC 3339
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +88,8 @@ class Ledger:
     spec_digest: str = ""
     document: Mapping[str, Any] = field(default_factory=dict[str, Any])  # the spec of this generation, as declared
     contents: Mapping[str, Any] = field(default_factory=dict[str, Any])  # digests of its dataset and code
+    provenance: Provenance | None = None  # of this generation; None where a person applied it and no source ever did
+    suspended: str = ""  # RFC 3339: since when a person has it left alone
     pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     artifacts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])  # by training key
     verdicts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
@@ -82,8 +100,13 @@ class Ledger:
     ordinals: Mapping[str, int] = field(default_factory=dict[str, int])  # retrainings asked for, by plain training key
     attempts: Mapping[str, int] = field(default_factory=dict[str, int])  # retries asked for, by release key
     deleting: bool = False
+    retained: str = ""  # RFC 3339: when it was deleted and let go of; what exists stays until it is applied again
     conditions: Mapping[str, Since] = field(default_factory=dict[str, Since])  # by type
+    stages: Mapping[str, Since] = field(default_factory=dict[str, Since])  # standing by stage
     troubles: tuple[Trouble, ...] = ()  # of the last pass
+    events: tuple[Event, ...] = ()  # newest last; the oldest are forgotten
+    acts: tuple[Act, ...] = ()  # announced, and not seen to be done yet
+    planned: str = ""  # fingerprint of the saved plan that is being applied
     settled: Mapping[str, str] = field(default_factory=dict[str, str])  # what each node was declared as when all was so
     granted: str = ""  # RFC 3339: when a role or policy was last written; rights take a while to be known everywhere
     proof: Proof | None = None  # of the release that was proven last
@@ -117,7 +140,7 @@ class Stored:
 class Ledgers:
     """Reads and writes ledgers in one state bucket. Raises Failure; Conflict when somebody wrote in between."""
 
-    def __init__(self, driver: Driver, bucket: str) -> None:
+    def __init__(self, driver: Caller, bucket: str) -> None:
         self._driver = driver
         self._bucket = bucket
 
@@ -151,6 +174,23 @@ class Ledgers:
         stored = [self._read(item["Key"]) for item in listed.get("Contents", [])]
         return tuple(_ledger_from(each.value) for each in stored if each.value)
 
+    def load_vanished(self, source: str) -> Stored:
+        """What is remembered of the documents that a source has no more; nothing at first."""
+        stored = self._read(_source_key(source))
+        value: Mapping[str, Any] = stored.value or {}
+        memory = Vanished(value.get("since", {}), value.get("deleted", {}), frozenset(value.get("confirmed", ())))
+        return Stored(memory, stored.etag)
+
+    def save_vanished(self, source: str, memory: Vanished, etag: str | None) -> str:
+        value = {"source": source, **asdict(memory), "confirmed": sorted(memory.confirmed)}
+        return self._write(_source_key(source), value, etag)
+
+    def braked_sources(self) -> tuple[str, ...]:
+        """Names of the sources of which something is remembered."""
+        listed = self._driver.make(Call("s3", "ListObjectsV2", {"Bucket": self._bucket, "Prefix": "sources/"}))
+        stored = [self._read(item["Key"]) for item in listed.get("Contents", [])]
+        return tuple(str(each.value["source"]) for each in stored if each.value)
+
     def _read(self, key: str) -> Stored:
         try:
             reply = self._driver.make(Call("s3", "GetObject", {"Bucket": self._bucket, "Key": key}))
@@ -176,17 +216,31 @@ def _ledger_key(namespace: str, name: str) -> str:
     return f"ledgers/{namespace}/{name}.json"
 
 
+def _source_key(source: str) -> str:
+    return f"sources/{hashlib.sha256(source.encode()).hexdigest()[:16]}.json"
+
+
 def _ledger_from(value: Mapping[str, Any]) -> Ledger:
     fields = dict(value)
     fields["resources"] = tuple(Resource(**each) for each in fields.get("resources", ()))
-    fields["revisions"] = tuple(Revision(**each) for each in fields.get("revisions", ()))
-    fields["conditions"] = {type_: Since(**each) for type_, each in fields.get("conditions", {}).items()}
+    fields["revisions"] = tuple(_revision_from(each) for each in fields.get("revisions", ()))
+    for name in ("conditions", "stages"):
+        fields[name] = {key: Since(**each) for key, each in fields.get(name, {}).items()}
     fields["troubles"] = tuple(Trouble(**each) for each in fields.get("troubles", ()))
+    fields["events"] = tuple(Event(**each) for each in fields.get("events", ()))
+    fields["acts"] = tuple(Act(**each) for each in fields.get("acts", ()))
     fields["proof"] = _proof_from(fields.get("proof"))
+    fields["provenance"] = Provenance(**fields["provenance"]) if fields.get("provenance") else None
     fields["lease"] = Lease(**fields["lease"]) if fields.get("lease") else None
     for name in ("holds", "quarantine"):
         fields[name] = tuple(fields.get(name, ()))
     return Ledger(**fields)
+
+
+def _revision_from(value: Mapping[str, Any]) -> Revision:
+    fields = dict(value)
+    fields["notes"] = tuple(fields.get("notes", ()))
+    return Revision(**fields)
 
 
 def _proof_from(value: Mapping[str, Any] | None) -> Proof | None:

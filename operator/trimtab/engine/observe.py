@@ -59,16 +59,29 @@ class Observer:
         rest = tuple(self._tagged(each) for each in snapshot.stale) if stale else snapshot.stale
         return Snapshot(snapshot.at, seen, snapshot.transfers, rest)
 
+    def stands_as_seen(self, nodes: Iterable[Node], seen: Mapping[str, Seen]) -> bool:
+        """Whether nodes that were found are judged as they were. One read of each, where a pass reads everything.
+
+        What reads otherwise and is judged the same (another event, a task that is still starting) is no news.
+        """
+        desired = {node.id: (node.kind, resolved(node.desired, _values(node, seen))) for node in nodes}
+        now = self._read({id: (kind, self._kinds[kind].identity(wanted)) for id, (kind, wanted) in desired.items()})
+        return all(self._judged(*each, now[id]) == self._judged(*each, seen[id]) for id, each in desired.items())
+
+    def _judged(self, kind: str, desired: Any, seen: Seen) -> object:
+        """What a plan goes by: difference and state; what was not found stands for itself."""
+        if not isinstance(seen, Found):
+            return seen
+        return self._kinds[kind].diff(desired, seen.observed), self._kinds[kind].state(desired, seen.observed)
+
     def _ready(self, node: Node, seen: Mapping[str, Seen], waiting: Mapping[str, Node]) -> str | Seen | None:
         """The identity to read; or what is known without a read; or None: its parents come first."""
         if node.known_after:
             return Absent()
-        refs = node.refs
-        values = {ref: _value(seen[ref.node], ref) for ref in refs if isinstance(seen.get(ref.node), Found)}
-        identity = self._kinds[node.kind].identity(resolved(node.desired, values))
+        identity = self._kinds[node.kind].identity(resolved(node.desired, _values(node, seen)))
         if UNRESOLVED not in identity:
             return identity
-        holders = [ref.node for ref in refs if str(ref) in identity]
+        holders = [ref.node for ref in node.refs if str(ref) in identity]
         if any(holder in waiting for holder in holders):
             return None
         unknown = next((seen[holder] for holder in holders if isinstance(seen[holder], Unknown)), None)
@@ -117,6 +130,7 @@ def _seen(answer: Mapping[str, Any] | Unknown, identity: str) -> Seen:
     return value if isinstance(value, Unknown) else Found(value, getattr(value, "tags", None))
 
 
-def _value(seen: Seen, ref: Ref) -> object:
-    assert isinstance(seen, Found)
-    return getattr(seen.observed, ref.field)
+def _values(node: Node, seen: Mapping[str, Seen]) -> dict[Ref, object]:
+    """What is known of the fields of others that a node refers to."""
+    found = ((ref, seen.get(ref.node)) for ref in node.refs)
+    return {ref: getattr(each.observed, ref.field) for ref, each in found if isinstance(each, Found)}

@@ -76,6 +76,10 @@ def prove_golden(claim: Claim, driver: Driver) -> Evidence:
     bucket, key = claim.golden
     try:
         golden = _object(driver.make(Call("s3", "GetObject", {"Bucket": bucket, "Key": key}))["Body"])
+    except Failure as failure:
+        absent = failure.meaning == "absent"
+        return Evidence("unreached", "the model's folder holds no golden.json" if absent else failure.reason)
+    try:
         headers = {"Content-Type": "application/json", "Accept": "application/json"} | _key_header(claim.key_id, driver)
         body = json.dumps({"instances": golden["inputs"]}).encode()
         arguments = {"url": f"{claim.url}/invocations", "headers": headers, "body": body}

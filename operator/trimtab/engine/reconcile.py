@@ -12,8 +12,12 @@ from trimtab.compile.graph import compile_graph, image_texts
 from trimtab.compile.keys import generation_keys
 from trimtab.core.errors import Superseded, UserError
 from trimtab.core.kind import UID, AnyKind, Unknown
+from trimtab.core.times import rfc3339
+from trimtab.engine.amend import Deletion, deletion_of, let_go
 from trimtab.engine.apply import apply
+from trimtab.engine.approval import Approval
 from trimtab.engine.book import Book, BookCaller
+from trimtab.engine.chronicle import chronicled
 from trimtab.engine.claim import in_rotation, judged, prove, release_in
 from trimtab.engine.collect import collected, condemned, not_yet_condemned, superfluous
 from trimtab.engine.driver import Driver
@@ -21,12 +25,13 @@ from trimtab.engine.ledger import Lease, Ledger, Ledgers, Resource, Shared
 from trimtab.engine.observe import UNRESOLVED, Observer
 from trimtab.engine.pins import with_pins
 from trimtab.engine.rebuild import LOG_GROUP, rebuilt
-from trimtab.engine.recorded import announce, tags_digest, unrecorded
+from trimtab.engine.recorded import announce, are_tags_recorded, unrecorded
 from trimtab.engine.remember import (
     RELEASE,
     SERVICE,
     artifact_record,
     barred,
+    conditions_of,
     facts_from,
     finished,
     given_up,
@@ -39,9 +44,10 @@ from trimtab.engine.view import Outcome, View
 from trimtab.engine.wanted import Wanted
 from trimtab.graph.node import Graph, Node
 from trimtab.model.environment import Environment
+from trimtab.plan.events import announced, seen
 from trimtab.plan.forecast import Forecast, forecast
 from trimtab.plan.plan import History, Plan, Standing, plan, teardown
-from trimtab.plan.snapshot import Found, Snapshot, Stale
+from trimtab.plan.snapshot import Absent, Found, Snapshot, Stale
 from trimtab.plan.status import Trouble
 from trimtab.resources.ecs_last_words import last_words
 
@@ -76,6 +82,10 @@ class Reconciler:
         """Read only: what a pass would see and decide."""
         book = self._open(wanted.namespace, wanted.name)
         return self._view(wanted, book)
+
+    def has_moved(self, view: View, nodes: Sequence[str]) -> bool:
+        """Whether one of these nodes, found by the last pass, is judged otherwise by now. Reads these alone."""
+        return not self.observer.stands_as_seen([view.graph.nodes[id] for id in nodes], view.snapshot.seen)
 
     def plain_training_key(self, wanted: Wanted) -> str:
         """The training key of a document, retrainings asked for left out: what those are counted under."""
@@ -114,7 +124,7 @@ class Reconciler:
 
     def _view(self, wanted: Wanted, book: Book) -> View:
         """Compile and observe until no new fact appears: the digest of an artifact names what comes below it."""
-        texts = image_texts(wanted.deployment, self.environment)
+        texts = image_texts(wanted.deployment, self.environment, wanted.digests.base)
         book.ledger = with_pins(book.ledger, texts, self.launcher, self.driver)
         while True:
             facts = facts_from(book.ledger, book.shared, wanted)
@@ -147,7 +157,7 @@ class Reconciler:
         release, known = release_in(view.graph), book.ledger.proof
         if view.rotated is None or view.rotated.unproven or (known and known.release == release and not known.failure):
             return view
-        at = _rfc3339(view.snapshot.at)
+        at = rfc3339(view.snapshot.at)
         artifacts = book.ledger.artifacts
         made = prove(view.graph, view.snapshot, view.rotated, artifacts, self.environment, self.driver, at)
         if known is None or replace(known, at=at) != made:
@@ -171,17 +181,16 @@ class Reconciler:
 
     def _needs_tags(self, node: Node, decided: Plan, book: Book) -> bool:
         """Tags without a bulk read are read at adoption, before a write, and when the declared ones changed."""
-        known = {each.node: each for each in (*book.ledger.resources, *book.shared.resources)}
         acted = any(action.node == node.id and action.verb in ("update", "replace") for action in decided.actions)
-        resource = known.get(node.id)
-        return acted or resource is None or resource.tags != tags_digest(node)
+        return acted or not are_tags_recorded(node, (*book.ledger.resources, *book.shared.resources))
 
     # --- acting ---
 
-    def pass_(self, wanted: Wanted, *, expected_generation: int | None = None) -> Outcome:
+    def pass_(self, wanted: Wanted, *, expected_generation: int | None = None, approval: Approval | None = None) -> Outcome:
         """One pass towards the document.
 
         expected_generation: stop with Superseded when the ledger has moved on to a later document than ours.
+        approval: the saved plan that this applies. Raises UserError when the world moved before its first write.
         """
         book = self._open(wanted.namespace, wanted.name)
         if book.ledger.deleting:
@@ -191,15 +200,29 @@ class Reconciler:
                 reason="Deleting",
                 fix="run `trimtab delete` to its end, then apply again",
             )
+        if expected_generation is not None and book.ledger.retained:
+            raise Superseded(f"{wanted.namespace}/{wanted.name} was deleted and let go of while it was applied")
         if expected_generation is not None and book.ledger.generation > expected_generation:
             raise Superseded(
                 f"generation {book.ledger.generation} of {wanted.namespace}/{wanted.name} was applied while this one "
                 f"(generation {expected_generation}) was under way"
             )
+        known = book.ledger
         view = self._proven(self._view(wanted, book), book)
-        book.ledger = _declared(book.ledger, wanted)
+        if approval and known.planned != approval.fingerprint:
+            approval.check_world(view, wanted, self.kinds)
+        book.ledger = replace(_declared(book.ledger, wanted), retained="")
+        if book.ledger.suspended or wanted.deployment.spec.suspend:
+            wrote = book.etag is not None and book.save(self.ledgers)  # of what does not exist there is nothing to remember
+            return Outcome(view, view.plan, book.ledger, wrote=wrote, suspended=True)
+        if approval and view.plan.writes:
+            book.ledger = replace(book.ledger, planned=approval.fingerprint)
         if held := self._held(book, view.plan):
             return Outcome(view, view.plan, book.ledger, held_by=held)
+        at = rfc3339(self.clock.now())
+        told, acts = seen(known.acts, view.graph, view.snapshot, view.plan, at)
+        book.ledger = chronicled(known, replace(book.ledger, acts=acts), at, told)
+        known = book.ledger
         view = _condemning(view, book)
         found = tuple(unrecorded(view, self.kinds, book.ledger))
         if view.plan.writes or found:
@@ -213,6 +236,8 @@ class Reconciler:
         book.ledger = finished(
             book.ledger, view.graph, view.snapshot, view.plan, wanted, troubles, done=done, now=now, last_words=words
         )
+        shown = conditions_of(book.ledger, view.graph, view.plan, view.snapshot)
+        book.ledger = chronicled(known, book.ledger, rfc3339(now), shown=shown)
         if view.plan.is_converged:
             limit = wanted.deployment.spec.revision_history_limit
             book.ledger = collected(book.ledger, view.snapshot.stale, limit)
@@ -229,35 +254,81 @@ class Reconciler:
     def amend(self, namespace: str, name: str, change: Callable[[Ledger], Ledger]) -> Ledger:
         """Change what is remembered of a deployment, for later passes to act on. Raises what the change does, Conflict."""
         book = self._open(namespace, name)
-        book.ledger = change(book.ledger)
+        if book.ledger.retained:
+            raise UserError(
+                f"{namespace}/{name} was deleted and let go of at {book.ledger.retained}",
+                code="TT3010",
+                reason="Retained",
+                fix="apply its document: it takes up what was retained",
+            )
+        book.ledger = chronicled(book.ledger, change(book.ledger), rfc3339(self.clock.now()))
         book.save(self.ledgers)
         return book.ledger
 
-    def remove(self, namespace: str, name: str) -> Outcome | None:
-        """One pass of a deletion: condemned first, deleted wave by wave; None when nothing is left of it."""
+    def remove(self, namespace: str, name: str, deletion: Deletion | None = None) -> Outcome | None:
+        """One pass of a deletion: condemned first, deleted wave by wave; None when there was nothing of it.
+
+        deletion: what becomes of what exists; by default what the document says.
+        """
         book = self._open(namespace, name)
         if book.etag is None:
             return None
+        if (deletion or deletion_of(book.ledger)) == "retain":
+            return self._retain(book)
         if not book.ledger.deleting:
-            book.ledger = replace(book.ledger, deleting=True, resources=_condemned(book.ledger.resources))
+            doomed = replace(book.ledger, deleting=True, resources=_condemned(book.ledger.resources), acts=())
+            book.ledger = chronicled(book.ledger, doomed, rfc3339(self.clock.now()))
             users = tuple(each for each in book.shared.users if each != book.ledger.uid)
             book.shared = replace(book.shared, users=users)
             book.save(self.ledgers)
         doomed = book.ledger.resources + (() if book.shared.users else book.shared.resources)
-        snapshot = self.observer.snapshot(Graph({}), doomed, self.clock.now(), {})
-        snapshot = self.observer.with_tags(snapshot, (), stale=True)
-        decided = teardown(_ours(snapshot, {book.ledger.uid, book.shared.uid}).stale, self.kinds)
+        snapshot, ours, below = self._next_to_go(doomed, {book.ledger.uid, book.shared.uid})
+        decided, left = teardown(ours.stale, self.kinds, below), _others(snapshot, ours)
         if not decided.standings:
             self._close(book)
-            return None
+            return Outcome(None, decided, book.ledger, wrote=True, ended="gone", left=left)
+        known, now = book.ledger, rfc3339(self.clock.now())
+        told, acts = seen(known.acts, Graph({}), snapshot, decided, now)
+        acts = announced(acts, decided.writes, Graph({}), now)
+        book.ledger = chronicled(known, replace(known, acts=acts), now, told)
+        book.save(self.ledgers)
         troubles = self._apply(decided, book)
-        book.ledger = with_troubles(book.ledger, troubles)
+        book.ledger = chronicled(book.ledger, with_troubles(book.ledger, troubles), now)
         book.save(self.ledgers)
         return Outcome(None, decided, book.ledger, troubles, wrote=True)
 
+    def _next_to_go(self, doomed: Sequence[Resource], owners: set[str]) -> tuple[Snapshot, Snapshot, tuple[str, ...]]:
+        """What was read, what of it is ours, and the ids of the rest: it is below the highest rank that is still there."""
+        ranks = {each: self.kinds[each.kind].rank for each in doomed}
+        snapshot = ours = Snapshot(self.clock.now(), {})
+        for rank in sorted(set(ranks.values()), reverse=True):
+            wave = [each for each in doomed if ranks[each] == rank]
+            seen = self.observer.snapshot(Graph({}), wave, snapshot.at, {})
+            seen = self.observer.with_tags(seen, (), stale=True)
+            snapshot = replace(snapshot, stale=(*snapshot.stale, *seen.stale))
+            ours = _ours(snapshot, owners)
+            if any(not isinstance(each.seen, Absent) for each in ours.stale):
+                return snapshot, ours, tuple(f"{each.node}#{each.identity}" for each in doomed if ranks[each] < rank)
+        return snapshot, ours, ()
+
+    def _retain(self, book: Book) -> Outcome:
+        """Let go of it. It stays a user of what is shared, which would be taken from under it otherwise."""
+        name = f"{book.ledger.namespace}/{book.ledger.name}"
+        if book.ledger.deleting:
+            raise UserError(
+                f"{name} is being deleted, and a part of it is gone",
+                code="TT3002",
+                reason="Deleting",
+                fix="run `trimtab delete` to its end, or apply the document again afterwards",
+            )
+        now = rfc3339(self.clock.now())
+        book.ledger = chronicled(book.ledger, let_go(book.ledger, now), now)
+        wrote = book.save(self.ledgers)
+        return Outcome(None, Plan((), {}), book.ledger, wrote=wrote, ended="retained")
+
     def _apply(self, decided: Plan, book: Book) -> tuple[Trouble, ...]:
         since = self.clock.now() - _RIGHTS_SETTLE
-        return apply(decided.writes, self.kinds, self.driver, rights_settle=book.ledger.granted > _rfc3339(since))
+        return apply(decided.writes, self.kinds, self.driver, rights_settle=book.ledger.granted > rfc3339(since))
 
     def _close(self, book: Book) -> None:
         self.ledgers.remove(book.ledger)
@@ -269,7 +340,7 @@ class Reconciler:
         lease = book.ledger.lease
         if not decided.writes or lease is None or lease.holder == self.holder or self.is_gone(lease.holder):
             return ""
-        return lease.holder if lease.until > _rfc3339(self.clock.now()) else ""
+        return lease.holder if lease.until > rfc3339(self.clock.now()) else ""
 
     def _announce(self, book: Book, view: View, found: Sequence[Resource]) -> None:
         """Write down what this wave will make, before it is made: no crash can leave what nobody knows of.
@@ -277,7 +348,7 @@ class Reconciler:
         found: there already, and ours from now on without a write.
         """
         now = self.clock.now()
-        announce(book, view, found, Lease(self.holder, _rfc3339(now + LEASE)), _rfc3339(now))
+        announce(book, view, found, Lease(self.holder, rfc3339(now + LEASE)), rfc3339(now))
 
 
 def _condemning(view: View, book: Book) -> View:
@@ -297,11 +368,15 @@ def _proof_failure(graph: Graph, ledger: Ledger) -> str:
 
 def _declared(ledger: Ledger, wanted: Wanted) -> Ledger:
     """With this document as its latest generation."""
-    if ledger.spec_digest == wanted.spec_digest:
-        return ledger
+    origin, known = wanted.provenance or ledger.provenance, ledger.provenance
+    if ledger.spec_digest == wanted.spec_digest:  # a later commit that says nothing new of it is no news
+        is_moved = origin and (known is None or (origin.source, origin.file) != (known.source, known.file))
+        return replace(ledger, provenance=origin) if is_moved else ledger
     return replace(
         ledger,
+        provenance=origin,
         generation=ledger.generation + 1,
+        planned="",
         holds=holds_of(ledger, wanted.spec_digest),
         spec_digest=wanted.spec_digest,
         document=wanted.declared,
@@ -330,5 +405,11 @@ def _ours(snapshot: Snapshot, owners: set[str]) -> Snapshot:
     return replace(snapshot, stale=tuple(judged_by_tags(each) for each in snapshot.stale if is_ours(each.seen)))
 
 
-def _rfc3339(at: datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+def _others(snapshot: Snapshot, ours: Snapshot) -> tuple[Trouble, ...]:
+    """What a deletion leaves, since its tag names another owner by now."""
+    kept = {each.id for each in ours.stale}
+    return tuple(
+        Trouble(each.id, "NameTaken", f"carries the owner tag of {each.seen.tags[UID]}: not ours to delete", False)
+        for each in snapshot.stale
+        if each.id not in kept and isinstance(each.seen, Found) and isinstance(each.seen.tags, Mapping)
+    )

@@ -1,6 +1,6 @@
 """What the ledger records of resources: announced before they are made, and found where they are there already. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from trimtab.core.canonical import digest_of
@@ -11,6 +11,7 @@ from trimtab.engine.observe import UNRESOLVED
 from trimtab.engine.remember import GATE
 from trimtab.engine.view import View
 from trimtab.graph.node import Node
+from trimtab.plan.events import announced
 from trimtab.plan.plan import Action, values_of
 from trimtab.plan.snapshot import Found
 
@@ -26,7 +27,11 @@ def announce(book: Book, view: View, found: Sequence[Resource], lease: Lease, no
     shared = tuple(_resource(node, action) for node, action in made if node.shared)
     own += tuple(each for each in found if each.node not in named)
     granted = any(node.kind.startswith("iam.") for node, _ in made)
-    book.ledger = replace(book.ledger.announced(own), lease=lease, granted=now if granted else book.ledger.granted)
+    doomed = [action for action in view.plan.writes if action.verb == "delete"]
+    acts = announced(book.ledger.acts, (*outside, *doomed), view.graph, now)
+    book.ledger = replace(
+        book.ledger.announced(own), lease=lease, granted=now if granted else book.ledger.granted, acts=acts
+    )
     resources = {each.node: each for each in (*book.shared.resources, *shared)}
     users = tuple(sorted({*book.shared.users, book.ledger.uid}))
     book.shared = replace(book.shared, users=users, resources=tuple(resources[id] for id in sorted(resources)))
@@ -53,6 +58,12 @@ def unrecorded(view: View, kinds: Mapping[str, AnyKind], ledger: Ledger) -> Iter
 def is_outside(node: Node | None) -> bool:
     """Whether a node is a resource of the world: a verdict lives in the ledger, and goes with it."""
     return node is not None and node.kind != GATE_KIND
+
+
+def are_tags_recorded(node: Node, resources: Iterable[Resource]) -> bool:
+    """Whether this very generation of a node was last declared with the tags that it declares now."""
+    place, tags = (node.id, node.key or ""), tags_digest(node)
+    return any((each.node, each.key) == place and each.tags == tags for each in resources)
 
 
 def tags_digest(node: Node) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from trimtab.compile.facts import Facts, Held, Pin, ServingModel
+from trimtab.core.times import rfc3339
 from trimtab.engine.ledger import Ledger, Revision, Shared, Since
 from trimtab.engine.wanted import Wanted
 from trimtab.graph.node import Graph
@@ -15,9 +16,10 @@ from trimtab.model.serving import Serving
 from trimtab.plan.drift import Rules, settled_digest
 from trimtab.plan.plan import Plan
 from trimtab.plan.snapshot import Found, Snapshot
-from trimtab.plan.status import Condition, Trouble, conditions
+from trimtab.plan.status import Condition, StageRow, Trouble, conditions, gate_words, stage_rows
 
 ARTIFACT, TRAINING, GATE = "trimtab.Artifact/model", "sagemaker.TrainingJob/training", "trimtab.Gate/gate"
+CHAMPION = "sagemaker.ProcessingJob/champion"
 SERVICE, RELEASE = "ecs.Service/service", "ecs.TaskDefinition/release"
 SERVED = ("Serving", "Superseded")
 _GIVEN_UP = ("RolledBack", "RolloutFailed")
@@ -25,14 +27,13 @@ _GIVEN_UP = ("RolledBack", "RolloutFailed")
 
 def facts_from(ledger: Ledger, shared: Shared, wanted: Wanted) -> Facts:
     """Everything compile must know, from memory alone."""
-    serving = serving_revision(ledger)
     return Facts(
         uid=ledger.uid,
         environment_uid=shared.uid,
         digests=wanted.digests,
         pins={name: Pin(pin["text"], pin["digest"]) for name, pin in ledger.pins.items()},
         artifacts=ledger.artifacts,
-        serving_model=ServingModel(serving.pins["artifact"], serving.pins["test"], serving.metrics) if serving else None,
+        serving_model=_serving_model(ledger),
         proven=frozenset(each.pins["artifact"] for each in ledger.revisions if each.outcome in SERVED),
         ordinals=ledger.ordinals,
         attempts=ledger.attempts,
@@ -40,6 +41,18 @@ def facts_from(ledger: Ledger, shared: Shared, wanted: Wanted) -> Facts:
         holds=holds_of(ledger, wanted.spec_digest),
         quarantine=ledger.quarantine,
     )
+
+
+def _serving_model(ledger: Ledger) -> ServingModel | None:
+    serving = serving_revision(ledger)
+    if serving is None:
+        return None
+    artifact, own = serving.pins["artifact"], ledger.artifacts.get(serving.pins["training"], {})
+    # The same training key may have been trained again, with other bytes; what has the same digest is as good.
+    records = (str(each["record"]) for each in (own, *ledger.artifacts.values()) if each.get("digest") == artifact)
+    folder = next(records, "").removesuffix(".json")
+    files = f"{folder}/" if folder else ""
+    return ServingModel(artifact, serving.pins["test"], serving.metrics, files, serving.pins["dataset"])
 
 
 def holds_of(ledger: Ledger, spec_digest: str) -> tuple[str, ...]:
@@ -85,8 +98,17 @@ def rules_of(deployment: ModelDeployment) -> Rules:
 def conditions_of(ledger: Ledger, graph: Graph, plan: Plan, snapshot: Snapshot) -> tuple[Condition, ...]:
     """Every condition as of this snapshot; times and the troubles of the last pass come from the ledger."""
     since = {type_: (each.status, each.at) for type_, each in ledger.conditions.items()}
-    held = held_revision(ledger)
-    return conditions(graph, plan, snapshot, ledger.generation, since, ledger.troubles, held=held.number if held else None)
+    held, number = held_revision(ledger), ledger.generation
+    suspended = ledger.suspended or ("the document" if ledger.document.get("suspend") else "")
+    return conditions(
+        graph, plan, snapshot, number, since, ledger.troubles, held=held.number if held else None, suspended=suspended
+    )
+
+
+def standing_since(ledger: Ledger, row: StageRow, at: str) -> Since:
+    """How a stage stands and since when: a standing that is still the same keeps its time. at: RFC 3339, of the look."""
+    known, is_ = ledger.stages.get(row.stage), row.standing.is_
+    return Since(is_, known.at if known and known.status == is_ else at, row.standing.reason)
 
 
 def barred(ledger: Ledger, holds: Sequence[str], release: str) -> Mapping[str, tuple[str, str]]:
@@ -128,7 +150,7 @@ def finished(
     """
     outcome = _outcome(plan)
     if ledger.holds:
-        ledger = _restored(ledger) if _runs(plan) else ledger
+        ledger = _restored(ledger, held_revision(ledger)) if _runs(plan) else ledger
     elif outcome:
         said = f"{outcome[1]}: {last_words}" if last_words else outcome[1]
         ledger = _revised(ledger, _pins(graph, snapshot, wanted), graph, snapshot, outcome[0], said, wanted, now=now)
@@ -139,17 +161,24 @@ def finished(
         ledger = replace(ledger, settled={node.id: settled_digest(node) for node in graph})
     ledger = with_troubles(ledger, troubles)
     shown = conditions_of(ledger, graph, plan, snapshot)
-    ledger = replace(ledger, conditions={each.type: Since(each.status, each.since) for each in shown})
+    at = rfc3339(snapshot.at)
+    ledger = replace(
+        ledger,
+        conditions={each.type: Since(each.status, each.since, each.reason) for each in shown},
+        stages={row.stage: standing_since(ledger, row, at) for row in stage_rows(graph, plan)},
+        planned="" if plan.is_converged else ledger.planned,
+    )
     return replace(ledger, lease=None) if done and ledger.lease else ledger
 
 
 def with_troubles(ledger: Ledger, troubles: Sequence[Trouble]) -> Ledger:
     """With those of the last pass. One that only came again, under another request id, is no news and no write."""
-    known = {_gist(each): each for each in ledger.troubles}
-    return replace(ledger, troubles=tuple(known.get(_gist(each), each) for each in troubles))
+    known = {gist(each): each for each in ledger.troubles}
+    return replace(ledger, troubles=tuple(known.get(gist(each), each) for each in troubles))
 
 
-def _gist(trouble: Trouble) -> Trouble:
+def gist(trouble: Trouble) -> Trouble:
+    """Without the request's id, by which two of one kind differ."""
     return replace(trouble, because=re.sub(r" \(request [^)]*\)$", "", trouble.because))
 
 
@@ -163,6 +192,10 @@ def _outcome(plan: Plan) -> tuple[str, str] | None:
         standing = plan.standings.get(node)
         if standing and standing.is_ == "broken":
             return outcome, standing.because
+    # The evaluation of the champion may fail before the model is there: a revision is one only once it is.
+    champion = plan.standings.get(CHAMPION)
+    if champion and champion.is_ == "broken" and plan.standings[ARTIFACT].is_ok:
+        return "GateFailed", champion.because
     return None
 
 
@@ -170,14 +203,13 @@ def _runs(plan: Plan) -> bool:
     return all(plan.standings[node].is_ok for node in (SERVICE, RELEASE))
 
 
-def _restored(ledger: Ledger) -> Ledger:
-    """With the held revision as the one that serves."""
-    held = held_revision(ledger)
-    if held is None or held.outcome == "Serving":
+def _restored(ledger: Ledger, back: Revision | None) -> Ledger:
+    """With that revision as the one that serves again."""
+    if back is None or back.outcome == "Serving":
         return ledger
     revisions = tuple(
         replace(each, outcome="Serving")
-        if each is held
+        if each is back
         else replace(each, outcome="Superseded")
         if each.outcome == "Serving"
         else each
@@ -202,17 +234,28 @@ def _revised(
         return ledger
     kept = ledger.revisions
     if outcome == "Serving":
+        # What a rollback had taken from its place, and nobody has declared anything new since.
+        same = (
+            each for each in kept if (each.generation, each.pins, each.outcome) == (ledger.generation, pins, "Superseded")
+        )
+        if back := next(same, None):
+            return _restored(ledger, back)
         kept = tuple(replace(each, outcome="Superseded") if each.outcome == "Serving" else each for each in kept)
     number = 1 + max((each.number for each in kept), default=0)
-    at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+    at = rfc3339(now)
     release = graph.keys.get("release", "")
-    revision = Revision(number, ledger.generation, release, pins, _metrics(snapshot), outcome, because, at, wanted.declared)
+    metrics, notes = _verdict(snapshot)
+    version = ledger.provenance.version if ledger.provenance else ""
+    revision = Revision(
+        number, ledger.generation, release, pins, metrics, outcome, because, at, wanted.declared, notes, version
+    )
     return replace(ledger, revisions=(*kept, revision))
 
 
 def _pins(graph: Graph, snapshot: Snapshot, wanted: Wanted) -> dict[str, str]:
     artifact = snapshot.seen.get(ARTIFACT)
     image = snapshot.seen.get("ecr.Image/image")
+    launcher = graph.nodes.get("s3.Content/launcher")
     return {
         "dataset": wanted.digests.dataset,
         "test": wanted.digests.test,
@@ -222,11 +265,12 @@ def _pins(graph: Graph, snapshot: Snapshot, wanted: Wanted) -> dict[str, str]:
         "artifact": artifact.observed.digest if isinstance(artifact, Found) else "",
         "image": image.observed.digest if isinstance(image, Found) else "",
         "imageKey": graph.keys.get("image", ""),
-        "launcher": graph.nodes["s3.Content/launcher"].key or "",
+        "launcher": (launcher.key or "") if launcher else "",  # an image of one's own has none
         "release": graph.keys.get("release", ""),
     }
 
 
-def _metrics(snapshot: Snapshot) -> dict[str, float]:
+def _verdict(snapshot: Snapshot) -> tuple[dict[str, float], tuple[str, ...]]:
+    """(metrics, what the gate said of them)."""
     gate = snapshot.seen.get(GATE)
-    return dict(gate.observed.metrics) if isinstance(gate, Found) else {}
+    return (dict(gate.observed.metrics), gate_words(gate.observed)) if isinstance(gate, Found) else ({}, ())

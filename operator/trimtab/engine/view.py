@@ -1,6 +1,7 @@
 """A document beside the world, and what a pass made of it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from trimtab.compile.facts import Facts
 from trimtab.engine.claim import Rotated
@@ -34,13 +35,16 @@ class Outcome:
     troubles: tuple[Trouble, ...] = ()
     held_by: str = ""  # another operator holds the lease: nothing was done
     wrote: bool = False
+    ended: Literal["", "gone", "retained"] = ""  # of a deletion that is over
+    left: tuple[Trouble, ...] = ()  # what a deletion leaves, since it is another's by now
+    suspended: bool = False  # it is left alone, by its document or by a person: nothing was done
     more: bool = False  # this pass left what only another finds to do: tags to set on the log group, generations to collect
 
     @property
     def is_converged(self) -> bool:
-        return self.plan.is_converged and not self.troubles and not self.held_by and not self.more
+        return self.plan.is_converged and not self.troubles and not self.held_by and not self.more and not self.suspended
 
     @property
     def is_stuck(self) -> bool:
         """Whether nothing will move without a person: something is broken or refused, and nothing else goes on."""
-        return not self.held_by and not self.more and stuck_on(self.plan, self.troubles) is not None
+        return not self.held_by and not self.more and not self.suspended and stuck_on(self.plan, self.troubles) is not None

@@ -1,19 +1,38 @@
 """A document that is resolved as far as its own folder goes: what it declares, and its content by digest."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from trimtab.compile.facts import Digests
 from trimtab.compile.select import selected
 from trimtab.core.canonical import digest_of
-from trimtab.core.errors import UserError
+from trimtab.core.errors import Position, UserError
 from trimtab.engine.contents import Content, DigestCache, check_folder, read_folder
-from trimtab.engine.ledger import Ledger
+from trimtab.engine.given import SOURCE, check_folder_of_model, check_model, own_base
+from trimtab.engine.ledger import Ledger, Provenance
 from trimtab.model.deployment import ModelDeployment
 from trimtab.model.load import Document
+from trimtab.model.training import ModelFrom
+from trimtab_container.digests import Entry
+
+
+class Elsewhere(Protocol):
+    """What a document may name beyond its own folder."""
+
+    def tree(self, uri: str, position: Position) -> Content:
+        """The objects below "s3://bucket/prefix". Raises UserError, Failure."""
+        ...
+
+    def revision(self, given: ModelFrom, position: Position) -> Content:
+        """The model of a revision, with its evaluation in `record`. Raises UserError, Failure."""
+        ...
+
+    def read(self, content: Content, entry: Entry) -> bytes:
+        """The bytes of one of its files. Raises UserError when they are others by now, Failure."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,36 +44,49 @@ class Wanted:
     deployment: ModelDeployment
     declared: Mapping[str, Any]  # canonical spec: as declared, defaults left out
     digests: Digests
-    contents: Mapping[str, Content] = field(default_factory=dict[str, Content])  # "dataset", "training", "serving"
+    contents: Mapping[str, Content] = field(default_factory=dict[str, Content])  # as Digests names them
+    provenance: Provenance | None = None  # None where a person applies it
 
     @property
     def spec_digest(self) -> str:
         """Changes with the document's meaning or its content, never with its spelling."""
         digests = self.digests
-        return digest_of(
-            {"spec": self.declared, "content": [digests.dataset, digests.training, digests.serving, digests.dockerfile]}
-        )
+        content = [digests.dataset, digests.training, digests.serving, digests.dockerfile]
+        content += [each for each in (digests.model, digests.evaluation) if each]
+        return digest_of({"spec": self.declared, "content": content})
 
 
 def check_paths(document: Document, folder: Path) -> list[UserError]:
-    """Check what the document says of its folder, reading no file: sources are folders inside, the entry point is there."""
+    """Check what the document says of its folder: sources are folders inside, the entry point is there. Only a Dockerfile
+    that a model brings, and what it names, is read."""
     deployment = document.value
     assert isinstance(deployment, ModelDeployment)
     found: list[UserError] = []
     for field_path, source in _sources(deployment):
+        if is_remote(source):
+            continue
+        if field_path == SOURCE:
+            found += check_folder_of_model(document, folder)
+            continue
         try:
             check_folder(folder / source, folder, document.positions.of(field_path))
         except UserError as error:
             found.append(error)
     found += _check_file(document, folder, "spec.training.entryPoint", _entry_point(deployment))
+    found += _check_file(document, folder, "spec.evaluation.entryPoint", _evaluation(deployment))
     found += _check_file(document, folder, "spec.image.dockerfile", _dockerfile(deployment))
     return found
 
 
 def resolve(
-    document: Document, folder: Path, *, cache: DigestCache | None = None, progress: Callable[[str, int], Any] | None = None
+    document: Document,
+    folder: Path,
+    *,
+    cache: DigestCache | None = None,
+    progress: Callable[[str, int], Any] | None = None,
+    elsewhere: Elsewhere,
 ) -> Wanted:
-    """Digest dataset and code. Raises UserError, or an ExceptionGroup of them."""
+    """Digest dataset, code and model. Raises UserError, or an ExceptionGroup of them; Failure for what is not beside it."""
     deployment = document.value
     assert isinstance(deployment, ModelDeployment)
     mistakes = check_paths(document, folder)
@@ -63,26 +95,78 @@ def resolve(
     spec = deployment.spec
     read: dict[str, Content] = {}
     for field_path, source in _sources(deployment):
-        name = field_path.split(".")[1]
+        name, position = field_path.split(".")[1], document.positions.of(field_path)
+        if is_remote(source):
+            read[name] = elsewhere.tree(source, position)
+            continue
         report = partial(progress, name) if progress else None
-        read[name] = read_folder(folder / source, folder, document.positions.of(field_path), cache=cache, progress=report)
+        read[name] = read_folder(folder / source, folder, position, cache=cache, progress=report)
+    _check_code_there(document, read.get("code"))
+    if spec.model and spec.model.from_:
+        read["model"] = elsewhere.revision(spec.model.from_, document.positions.of("spec.model.from"))
+    own = _own_image(document, read["model"], elsewhere) if "model" in read else dict[str, str]()
     if cache:
         cache.save()
-    contents = {"dataset": read["dataset"]}
-    for stage, files in (("training", spec.training.files if spec.training else ()), ("serving", spec.serving.files)):
-        keep = frozenset(selected((entry.path for entry in read["code"].entries), files))
-        contents[stage] = read["code"].part(keep.__contains__)
-    dockerfile = _dockerfile(deployment)
-    docker = next((entry.sha256 for entry in read["code"].entries if entry.path == dockerfile), "")
-    digests = Digests(
-        contents["dataset"].digest,
-        _channels(contents["dataset"]),
-        contents["training"].digest,
-        contents["serving"].digest,
-        docker,
-    )
+    contents = {name: content for name, content in read.items() if name != "code"} | _code(deployment, read.get("code"))
+    digests = replace(_digests(deployment, contents, read.get("code")), **own)
     return Wanted(
         deployment.metadata.namespace, deployment.metadata.name, deployment, declared_spec(deployment), digests, contents
+    )
+
+
+def _own_image(document: Document, model: Content, elsewhere: Elsewhere) -> Mapping[str, str]:
+    """What is kept of the Dockerfile of a model that brings one. Raises UserError, or an ExceptionGroup of them."""
+    if lacking := check_model(document, {entry.path for entry in model.entries}):
+        raise lacking[0]
+
+    def read(entry: Entry) -> bytes:
+        return elsewhere.read(model, entry) if model.origins else (model.root / entry.path).read_bytes()
+
+    return own_base(document, model, read)
+
+
+def _check_code_there(document: Document, code: Content | None) -> None:
+    """A file that a field names must be in code that was not beside the document. Raises UserError."""
+    deployment = document.value
+    assert isinstance(deployment, ModelDeployment)
+    if code is None or not code.origins:
+        return
+    there = {entry.path for entry in code.entries}
+    for field_path, name in (
+        ("spec.training.entryPoint", _entry_point(deployment)),
+        ("spec.evaluation.entryPoint", _evaluation(deployment)),
+        ("spec.image.dockerfile", _dockerfile(deployment)),
+    ):
+        if name is not None and name not in there and document.positions.has(field_path):
+            raise _missing(name, deployment.spec.code.source if deployment.spec.code else "", there, document, field_path)
+
+
+def _code(deployment: ModelDeployment, code: Content | None) -> dict[str, Content]:
+    """The part of the code that each stage uses."""
+    spec, parts = deployment.spec, dict[str, Content]()
+    if code is None:
+        return parts
+    for stage, files in (("training", spec.training.files if spec.training else ()), ("serving", spec.serving.files)):
+        keep = frozenset(selected((entry.path for entry in code.entries), files))
+        parts[stage] = code.part(keep.__contains__)
+    script = _evaluation(deployment) if spec.evaluation.champion else None
+    if script and any(entry.path == script for entry in code.entries):
+        parts["evaluation"] = code.part(script.__eq__)  # the rest of what it needs are training files
+    return parts
+
+
+def _digests(deployment: ModelDeployment, contents: Mapping[str, Content], code: Content | None) -> Digests:
+    digest = {name: content.digest for name, content in contents.items()}
+    dockerfile = _dockerfile(deployment)
+    return Digests(
+        dataset=digest.get("dataset", ""),
+        channels=_channels(contents["dataset"]) if "dataset" in contents else {},
+        training=digest.get("training", ""),
+        serving=digest.get("serving", ""),
+        dockerfile=next((entry.sha256 for entry in code.entries if entry.path == dockerfile), "") if code else "",
+        model=digest.get("model", ""),
+        evaluation=digest.get("evaluation", ""),
+        evaluated_on=str(contents["model"].record.get("test", "")) if "model" in contents else "",
     )
 
 
@@ -101,13 +185,21 @@ def _channels(dataset: Content) -> dict[str, str]:
 
 def _sources(deployment: ModelDeployment) -> list[tuple[str, str]]:
     spec = deployment.spec
-    named = (("spec.dataset.source", spec.dataset), ("spec.code.source", spec.code))
-    return [(path, part.source) for path, part in named if part is not None]
+    named = (("spec.dataset.source", spec.dataset), ("spec.code.source", spec.code), ("spec.model.source", spec.model))
+    return [(path, part.source) for path, part in named if part is not None and part.source is not None]
+
+
+def is_remote(source: str) -> bool:
+    return source.startswith("s3://")
 
 
 def _entry_point(deployment: ModelDeployment) -> str | None:
     training = deployment.spec.training
     return training.entry_point if training else None
+
+
+def _evaluation(deployment: ModelDeployment) -> str | None:
+    return deployment.spec.evaluation.entry_point if deployment.spec.training else None
 
 
 def _dockerfile(deployment: ModelDeployment) -> str | None:
@@ -120,6 +212,8 @@ def _check_file(document: Document, folder: Path, field_path: str, name: str | N
     assert isinstance(deployment, ModelDeployment)
     if name is None or deployment.spec.code is None or not document.positions.has(field_path):
         return []
+    if is_remote(deployment.spec.code.source):
+        return []  # known only once it is read
     code = folder / deployment.spec.code.source
     path = code / name
     position = document.positions.of(field_path)
@@ -132,15 +226,17 @@ def _check_file(document: Document, folder: Path, field_path: str, name: str | N
                 f"{name} leaves the code folder {code}", position=position, code="TT2003", fix="move it into the folder"
             )
         ]
-    there = ", ".join(sorted(each.name for each in code.iterdir() if each.is_file())[:8]) or "no files"
-    return [
-        UserError(
-            f"{name} is not in {code}, which holds {there}",
-            position=position,
-            code="TT2007",
-            fix="name a file inside the code folder",
-        )
-    ]
+    return [_missing(name, code, (each.name for each in code.iterdir() if each.is_file()), document, field_path)]
+
+
+def _missing(name: str, code: object, there: Iterable[str], document: Document, field_path: str) -> UserError:
+    holds = ", ".join(sorted(there)[:8]) or "no files"
+    return UserError(
+        f"{name} is not in {code}, which holds {holds}",
+        position=document.positions.of(field_path),
+        code="TT2007",
+        fix="name a file inside the code folder",
+    )
 
 
 def wanted_from(ledger: Ledger) -> Wanted:
@@ -150,7 +246,6 @@ def wanted_from(ledger: Ledger) -> Wanted:
         {"apiVersion": "trimtab.dev/v1alpha1", "kind": "ModelDeployment", "metadata": metadata, "spec": ledger.document}
     )
     contents = ledger.contents
-    digests = Digests(
-        contents["dataset"], contents["channels"], contents["training"], contents["serving"], contents.get("dockerfile", "")
-    )
+    told = {name: contents.get(name, "") for name in ("dockerfile", "model", "evaluation", "evaluated_on", "base")}
+    digests = Digests(contents["dataset"], contents["channels"], contents["training"], contents["serving"], **told)
     return Wanted(ledger.namespace, ledger.name, deployment, dict(ledger.document), digests)

@@ -25,21 +25,19 @@ class Node:
     key: str | None = None  # generation key of what is immutable outside
     known_after: str | None = None  # id of the node whose outcome decides what this one is
     shared: bool = False  # belongs to the environment: many deployments use it, the last one to go takes it along
-    refs: tuple[Ref, ...] = field(init=False, compare=False, repr=False)  # in desired; asked for many times a pass
+    # Both are asked for many times a pass.
+    refs: tuple[Ref, ...] = field(init=False, compare=False, repr=False)  # in desired
+    parents: tuple[str, ...] = field(init=False, compare=False, repr=False)  # ids, each once: those referred to come first
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "refs", refs_in(self.desired))
+        refs = refs_in(self.desired)
+        waited = (self.known_after,) if self.known_after else ()
+        object.__setattr__(self, "refs", refs)
+        object.__setattr__(self, "parents", tuple(dict.fromkeys((*(ref.node for ref in refs), *waited, *self.after))))
 
     @property
     def kind(self) -> str:
         return self.id.partition("/")[0]
-
-    @property
-    def parents(self) -> tuple[str, ...]:
-        """Ids of parents, each once: those referred to, then those by order."""
-        referred = (ref.node for ref in self.refs)
-        waited = (self.known_after,) if self.known_after else ()
-        return tuple(dict.fromkeys((*referred, *waited, *self.after)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ Source: Amazon API Gateway API (V1); "Working with API Gateway extensions to Ope
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from trimtab.local.apigateway_execution import Execution, routes_of
+from trimtab.local.apigateway_execution import Execution, own_headers_of, routes_of
 from trimtab.local.apigateway_ids import key_value, short_id
 from trimtab.local.apigateway_records import Api, Deployment, Key, Stage, UsagePlan
 from trimtab.local.overlay import Arguments, Context, Reply, ServiceError, World
@@ -81,7 +81,12 @@ class ApiGateway:
         body = _openapi(arguments["body"])
         if arguments.get("mode", "merge") == "merge":
             body = {**api.body, **body, "paths": {**api.body.get("paths", {}), **body.get("paths", {})}}
-        for link in _links_in(body):
+        try:
+            own_headers_of(body)
+            links = {route.link for route in routes_of(body) if route.link}
+        except ValueError as error:
+            raise ServiceError("BadRequestException", str(error)) from error
+        for link in links:
             if not self._world.overlay("apigatewayv2").is_available(link):
                 raise ServiceError("BadRequestException", f"VpcLink {link} is not available")
         api.body = body
@@ -366,6 +371,15 @@ class ApiGateway:
     def get_tags(self, arguments: Arguments, context: Context) -> Reply:
         return {"tags": dict(self._tagged(arguments["resourceArn"])[0])}
 
+    def tagged(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """(ARN, tags) of APIs, their stages, keys and usage plans."""
+        base = f"arn:aws:apigateway:{self._world.region}::"
+        for api in self._apis:
+            yield f"{base}/restapis/{api.id}", api.tags
+            yield from ((f"{base}/restapis/{api.id}/stages/{name}", stage.tags) for name, stage in api.stages.items())
+        yield from ((f"{base}/apikeys/{key.id}", key.tags) for key in self._keys)
+        yield from ((f"{base}/usageplans/{plan.id}", plan.tags) for plan in self._plans)
+
     def _tagged(self, arn: str) -> tuple[dict[str, str], Any]:
         """(tags, what puts their holder back) for "arn:aws:apigateway:<region>::/restapis/<id>" and the like."""
         parts = arn.partition("::/")[2].split("/")
@@ -449,10 +463,6 @@ def _openapi(body: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or not isinstance(value.get("paths", {}), dict):
         raise ServiceError("BadRequestException", "Invalid OpenAPI input: paths must be an object")
     return value  # pyright: ignore[reportUnknownVariableType]
-
-
-def _links_in(body: Mapping[str, Any]) -> set[str]:
-    return {route.link for route in routes_of(body) if route.link}
 
 
 def _api(api: Api) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class Route:
     target: str  # ARN of the listener behind it
     timeout_s: float
     reply: tuple[int, Mapping[str, str]]  # of a mock: status and headers
+    sets: Mapping[str, str]  # headers of the request to the integration, in place of the caller's
 
     @property
     def rank(self) -> tuple[int, int, int]:
@@ -72,6 +73,7 @@ class Deployed:
 
     routes: list[Route]
     throttle: Bucket | None
+    own_headers: Mapping[str, Mapping[str, str]]  # of what the gateway answers itself, by "DEFAULT_4XX" and "DEFAULT_5XX"
     keys: dict[str, list[Bucket]] = field(default_factory=dict[str, list[Bucket]])  # value -> buckets of its usage plans
 
 
@@ -96,12 +98,13 @@ class Execution:
         for api in (each for each in apis if not each.disabled):
             for stage in api.stages.values():
                 where = (api.id, stage.name)
-                old = before.get(where)
+                old, body = before.get(where), api.deployments[stage.deployment_id].body
                 deployed = Deployed(
-                    routes_of(api.deployments[stage.deployment_id].body),
+                    routes_of(body),
                     _bucket(
                         stage.settings.get("*/*", {}), "throttlingRateLimit", "throttlingBurstLimit", old and old.throttle
                     ),
+                    own_headers_of(body),
                 )
                 for plan in (each for each in plans if f"{api.id}:{stage.name}" in each.stages):
                     for value in (values[id] for id in plan.keys if id in values):
@@ -115,36 +118,38 @@ class Execution:
         parts = request.path.split("/", 3)
         stage = self._stages.get((parts[1], parts[2])) if len(parts) > 2 else None
         if stage is None:
-            return _say(403, "Forbidden", "ForbiddenException")
+            return _say(_Own(403, "Forbidden", "ForbiddenException"), {})
         path = f"/{parts[3]}" if len(parts) > 3 else "/"
-        found = _match(stage.routes, request.method, path)
-        if found is None:
-            return _say(403, "Missing Authentication Token", "MissingAuthenticationTokenException")
-        route, variables = found
-        refused = _refused(stage, route, request)
-        if refused:
-            return refused
-        if route.kind == "mock":
-            return web.Response(status=route.reply[0], headers=dict(route.reply[1]) | _ids())
-        return await self._forward(request, route, variables)
+        try:
+            found = _match(stage.routes, request.method, path)
+            if found is None:
+                raise _Own(403, "Missing Authentication Token", "MissingAuthenticationTokenException")
+            route, variables = found
+            _admit(stage, route, request)
+            if route.kind == "mock":
+                return web.Response(status=route.reply[0], headers=dict(route.reply[1]) | _ids())
+            return await self._forward(request, route, variables)
+        except _Own as own:
+            return _say(own, stage.own_headers)
 
     async def _forward(self, request: web.Request, route: Route, variables: Mapping[str, str]) -> web.StreamResponse:
+        """Raises _Own where no answer can be had."""
         place = urlsplit(route.uri)
         path = place.path or "/"
         for name, value in variables.items():
             path = path.replace(f"{{{name}}}", value)
         host, port = place.hostname or "", place.port or 80
-        if route.link:
-            if not self._world.overlay("apigatewayv2").is_available(route.link):
-                return _say(500, "Internal server error", "InternalServerErrorException")
-            host, port = self._world.overlay("elbv2").route(route.target)
         query = f"?{request.query_string}" if request.query_string else ""
-        headers = {"Host": place.netloc, "X-Forwarded-For": request.remote or "", **_ids()}
+        headers = {"Host": place.netloc, "X-Forwarded-For": request.remote or "", **_ids(), **route.sets}
         headers.pop("x-amzn-RequestId", None)
         try:
+            if route.link:
+                if not self._world.overlay("apigatewayv2").is_available(route.link):
+                    raise _Own(500, "Internal server error", "InternalServerErrorException")
+                host, port = self._world.overlay("elbv2").route(route.target)
             return await forward(
                 self._world.http,
-                _without_key(request),
+                _without(request, "x-api-key", *route.sets),
                 host,
                 port,
                 path=path + query,
@@ -152,9 +157,17 @@ class Execution:
                 timeout_s=route.timeout_s,
             )
         except TimeoutError:
-            return _say(504, "Endpoint request timed out", "IntegrationTimeoutException")
+            raise _Own(504, "Endpoint request timed out", "IntegrationTimeoutException") from None
         except (aiohttp.ClientError, OSError, KeyError):
-            return _say(500, "Internal server error", "InternalServerErrorException")
+            raise _Own(500, "Internal server error", "InternalServerErrorException") from None
+
+
+class _Own(Exception):
+    """An answer that is the gateway's own: status, sentence, type of the error."""
+
+    def __init__(self, status: int, message: str, error: str) -> None:
+        super().__init__(message)
+        self.status, self.message, self.error = status, message, error
 
 
 def routes_of(body: Mapping[str, Any]) -> list[Route]:
@@ -167,6 +180,26 @@ def routes_of(body: Mapping[str, Any]) -> list[Route]:
             if integration:
                 routes.append(_route(path, verb, method, integration, everywhere))
     return sorted(routes, key=lambda route: route.rank)
+
+
+def own_headers_of(body: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
+    """The headers of the answers that are the gateway's own. Raises ValueError for what is not simulated."""
+    responses: Mapping[str, Any] = body.get("x-amazon-apigateway-gateway-responses", {})
+    for kind, response in responses.items():
+        if kind not in ("DEFAULT_4XX", "DEFAULT_5XX") or set(response) - {"responseParameters"}:
+            raise ValueError(f"gateway response {kind}: the local cloud simulates headers of DEFAULT_4XX and DEFAULT_5XX")
+    return {
+        kind: _static(response.get("responseParameters", {}), "gatewayresponse.header.")
+        for kind, response in responses.items()
+    }
+
+
+def _static(mapped: Mapping[str, Any], prefix: str) -> Mapping[str, str]:
+    """Headers by name, of parameters such as "integration.request.header.X": "'value'". Raises ValueError for others."""
+    for name, value in mapped.items():
+        if not name.startswith(prefix) or not re.fullmatch(r"'[^\n]*'", str(value)):
+            raise ValueError(f"parameter {name}: the local cloud simulates static values of {prefix}*")
+    return {name.removeprefix(prefix): str(value)[1:-1] for name, value in mapped.items()}
 
 
 def _route(path: str, verb: str, method: Mapping[str, Any], integration: Mapping[str, Any], everywhere: bool) -> Route:
@@ -182,6 +215,7 @@ def _route(path: str, verb: str, method: Mapping[str, Any], integration: Mapping
         str(integration.get("integrationTarget", "")),
         min(int(integration.get("timeoutInMillis", _TIMEOUT_MS)), _TIMEOUT_MS) / 1000,
         _mock(integration),
+        _static(integration.get("requestParameters", {}), "integration.request.header."),
     )
 
 
@@ -204,28 +238,28 @@ def _expression(path: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", text))
 
 
-def _refused(stage: Deployed, route: Route, request: web.Request) -> web.Response | None:
-    """The answer that keeps a request out, or None."""
+def _admit(stage: Deployed, route: Route, request: web.Request) -> None:
+    """Let a request in, or raise _Own."""
     if (request.content_length or 0) > MAX_PAYLOAD:
-        return _say(413, "HTTP content length exceeded 10485760 bytes.", "RequestTooLargeException")
+        raise _Own(413, "HTTP content length exceeded 10485760 bytes.", "RequestTooLargeException")
     now = time.monotonic()
     buckets: list[Bucket] = []
     if route.needs_key:
         given = request.headers.get("x-api-key", "")
         known = next((value for value in stage.keys if secrets.compare_digest(value.encode(), given.encode())), None)
         if known is None:
-            return _say(403, "Forbidden", "ForbiddenException")
+            raise _Own(403, "Forbidden", "ForbiddenException")
         buckets += stage.keys[known]
     buckets += [stage.throttle] if stage.throttle else []
     if not all(bucket.take(now) for bucket in buckets):
-        return _say(429, "Too Many Requests", "TooManyRequestsException")
-    return None
+        raise _Own(429, "Too Many Requests", "TooManyRequestsException")
 
 
-def _without_key(request: web.Request) -> web.Request:
-    """The key is API Gateway's own business: what stands behind it never sees it."""
+def _without(request: web.Request, *names: str) -> web.Request:
+    """Without the key, which is API Gateway's own business, and without what it sets itself."""
     headers = request.headers.copy()
-    headers.popall("x-api-key", None)
+    for name in names:
+        headers.popall(name, None)
     return request.clone(headers=headers)
 
 
@@ -242,5 +276,9 @@ def _ids() -> dict[str, str]:
     return {"x-amzn-RequestId": str(uuid.uuid4()), "x-amz-apigw-id": secrets.token_urlsafe(12)}
 
 
-def _say(status: int, message: str, error: str) -> web.Response:
-    return web.json_response({"message": message}, status=status, headers={"x-amzn-ErrorType": error, **_ids()})
+def _say(own: _Own, headers: Mapping[str, Mapping[str, str]]) -> web.Response:
+    """headers: by kind of gateway response, as own_headers_of gives them."""
+    more = headers.get(f"DEFAULT_{own.status // 100}XX", {})
+    return web.json_response(
+        {"message": own.message}, status=own.status, headers={"x-amzn-ErrorType": own.error, **_ids(), **more}
+    )

@@ -3,7 +3,7 @@
 Source: Amazon API Gateway V2 API, CreateVpcLink; states PENDING, AVAILABLE, DELETING.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -95,6 +95,10 @@ class ApiGatewayV2:
 
     def get_tags(self, arguments: Arguments, context: Context) -> Reply:
         return {"Tags": dict(self._tagged(arguments).tags)}
+
+    def tagged(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """(ARN, tags) of VPC links."""
+        yield from ((f"arn:aws:apigateway:{self._world.region}::/vpclinks/{link.id}", link.tags) for link in self._links)
 
     def is_available(self, id: str) -> bool:
         link = self._links.get(id)

@@ -22,6 +22,7 @@ from yarl import URL
 
 from trimtab.local.elbv2_health import ask, watch
 from trimtab.local.elbv2_rules import Asked, Document, matches
+from trimtab.local.elbv2_tally import Place, Tally
 from trimtab.local.elbv2_targets import HealthCheck, Key, Outcome, Pool, Target
 from trimtab.local.http import HOP_BY_HOP, HttpPlane
 
@@ -68,6 +69,7 @@ class Routes:
     port: int  # that clients believe in (80); the plane may listen on another (8080)
     idle_s: float
     rules: tuple[Route, ...]  # in order of priority, the default last
+    balancer: str = ""  # ARN, under which requests are counted
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ class Balancer:
 
     plane: HttpPlane
     changed: Callable[[], None]  # called on the loop when a target's state has changed
+    tally: Tally = field(default_factory=Tally)
     tables: dict[tuple[str, int], Routes] = field(default_factory=dict[tuple[str, int], Routes])
     _session: aiohttp.ClientSession | None = None
     _watchers: set["Future[None]"] = field(default_factory=set["Future[None]"])
@@ -128,22 +131,31 @@ class Balancer:
 
     async def _forward(self, request: web.Request, pool: Pool, routes: Routes) -> web.StreamResponse:
         tried: set[Key] = set()
+        place = (routes.balancer, pool.arn)
         while (target := pool.pick(tried)) is not None:
+            if not tried:
+                self.tally.chosen(place)
             try:
-                return await self._through(request, target, routes)
+                return await self._through(request, target, routes, place)
             except aiohttp.ClientConnectorError:
                 tried.add(target.key)  # no connection, so not a byte was sent: another may take it
+                self.tally.unreached(place)
             finally:
                 pool.release(target)
-        return failure(502 if tried else 503)
+        return self._refuse(place, 502 if tried else 503)
 
-    async def _through(self, request: web.Request, target: Target, routes: Routes) -> web.StreamResponse:
+    def _refuse(self, place: Place, status: int) -> web.Response:
+        self.tally.refused(place, status)
+        return failure(status)
+
+    async def _through(self, request: web.Request, target: Target, routes: Routes, place: Place) -> web.StreamResponse:
         if self._session is None or self._session.closed:
             self._session = _session()
         url = URL(f"http://{target.id}:{target.port}{request.raw_path}", encoded=True)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=routes.idle_s)
         upload = Upload(request)
         body = upload.parts() if request.can_read_body else None
+        began = time.monotonic()
         try:
             upstream = await self._session.request(
                 request.method, url, headers=onward(request, routes.port), data=body, timeout=timeout, allow_redirects=False
@@ -151,9 +163,10 @@ class Balancer:
         except aiohttp.ClientConnectorError:
             raise
         except TimeoutError:
-            return failure(504)
+            return self._refuse(place, 504)
         except (aiohttp.ClientError, OSError, ValueError):
-            return failure(502)
+            return self._refuse(place, 502)
+        self.tally.answered(place, upstream.status, time.monotonic() - began)
         async with upstream:
             upload.answer = upstream
             return await relay(request, upstream)

@@ -4,27 +4,34 @@ One lock and one order of requests for the overlays; S3 bodies and all traffic o
 """
 
 import json
-import re
+import logging
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from trimtab.local.clock import MOST_SPEED, VirtualClock, pass_time
 from trimtab.local.faults import Dropped, Faults
 from trimtab.local.http import HttpPlane
 from trimtab.local.images import ImageStore
 from trimtab.local.neighbours import Neighbours
-from trimtab.local.overlay import Clock, Context, Executor, ServiceError, World
+from trimtab.local.overlay import Context, Executor, ServiceError, World, method_name
+from trimtab.local.principals import Principals
 from trimtab.local.protocol import Operation, Request, Response, answer, arguments_of, operation_of, refusal
 from trimtab.local.security import Key, check_origin, check_signature
+from trimtab.local.signals import Signals
 from trimtab.local.store import SqliteStore
+from trimtab.local.trail import Asked, Trail, refused_in
 
+log = logging.getLogger("trimtab.local")
+T = TypeVar("T")
 _JOURNAL = 200_000  # requests that are remembered
-_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +49,6 @@ class Entry:
     code: str
 
 
-class SystemClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Where a cloud lives."""
@@ -57,6 +59,7 @@ class Settings:
     port: int
     invoke_port: int
     key: Key
+    speed: float = 1.0  # of time, while nothing real is under way
 
     @property
     def endpoint(self) -> str:
@@ -71,11 +74,12 @@ class Cloud:
         settings: Settings,
         executor: Callable[[World], Executor],
         overlays: Sequence[Callable[[World], Any]],
-        clock: Clock | None = None,
     ) -> None:
         self.settings = settings
         self._lock = threading.RLock()
         self._store = SqliteStore(settings.folder / "state.sqlite")
+        self.clock = VirtualClock(self._store, settings.speed)
+        self._passing = threading.Lock()
         self.neighbours = Neighbours(settings.folder, self._store, settings.account, settings.region)
         self._hosts = frozenset({f"127.0.0.1:{settings.port}", f"localhost:{settings.port}"})
         self._journal: deque[Entry] = deque(maxlen=_JOURNAL)
@@ -88,7 +92,7 @@ class Cloud:
             region=settings.region,
             endpoint=settings.endpoint,
             folder=settings.folder,
-            clock=clock or SystemClock(),
+            clock=self.clock,
             store=self._store,
             executor=None,  # pyright: ignore[reportArgumentType] - made below: it needs the world's folder
             buckets=self.neighbours,
@@ -98,6 +102,9 @@ class Cloud:
         )
         self.world.invoke_port = settings.invoke_port
         self.world.images = ImageStore(settings.folder / "registry", self._store)
+        self.world.signals = Signals(self._store, settings.account, settings.region)
+        self.world.trail = Trail(settings.folder, self.world.signals)
+        self.principals = self.world.principals = Principals(settings.key, settings.account, self.neighbours)
         self.world.executor = executor(self.world)
         for make in overlays:
             overlay = make(self.world)
@@ -120,6 +127,18 @@ class Cloud:
             now = self.world.clock.now()
             for overlay in self.world.overlays.values():
                 overlay.tick(now)
+            self.clock.turn(held=self.clock.speed > 1 and bool(self.held()))
+
+    def held(self) -> str:
+        """What real thing is under way, for which time runs as on the wall; "" for nothing."""
+        with self._lock:
+            asked = (getattr(overlay, "pending", None) for overlay in self.world.overlays.values())
+            return next((because for pending in asked if pending and (because := pending())), "")
+
+    def advance(self, seconds: float, patience_s: float = 20.0) -> str:
+        """Let time go by at once. Answers "" when it has, else what real thing has held it for so long."""
+        with self._passing:
+            return pass_time(self.clock, timedelta(seconds=seconds), self.tick, self.held, patience_s)
 
     def close(self) -> None:
         """Let go of threads and files; units run on."""
@@ -127,6 +146,7 @@ class Cloud:
             if hasattr(overlay, "close"):
                 overlay.close()
         self.http.stop()
+        self.world.trail.close()
         self._store.close()
 
     # --- requests ---
@@ -134,7 +154,7 @@ class Cloud:
     def handle(self, request: Request) -> Response:
         """Answer one request of the control plane. Raises Dropped for an injected silence."""
         request_id = str(uuid.uuid4())
-        operation: Operation | None = None
+        asked: Asked | None = None
         code = ""
         try:
             check_origin(request.headers, self._hosts)
@@ -142,39 +162,64 @@ class Cloud:
                 return _plain(200, {"status": "ok"})
             if request.path.startswith("/v2/") and not request.headers.get("authorization", "").startswith("AWS4-"):
                 return self.world.overlay("ecr").registry(request)
-            signed = check_signature(
-                request.method, request.uri, request.headers, request.body, self.settings.key, self.world.clock.now()
-            )
+            now, find = self.world.clock.now(), self.principals.find
+            signed = check_signature(request.method, request.uri, request.headers, request.body, find, self.clock.real())
             if request.path.startswith("/_trimtab/"):
                 return self._own(request)
-            operation = operation_of(request, signed.service)
-            response = self._faulty(request, operation, request_id, signed.region)
+            asked = Asked(
+                request,
+                operation_of(request, signed.service),
+                signed.caller,
+                self.settings.account,
+                signed.region,
+                request_id,
+                now,
+            )
+            response = self._faulty(asked)
         except Dropped:
-            self._note(operation, 0, "Dropped", request_id)
+            self._note(asked, 0, "Dropped")
             raise
         except ServiceError as error:
             code = error.code
-            response = refusal(operation, error, request_id)
-        self._note(operation, response.status, code, request_id)
+            response = refusal(asked.operation if asked else None, error, request_id)
+        except Exception as error:  # the one place round a request: a fault of ours is answered in the protocol too
+            log.exception("request %s failed", request_id)
+            code = "InternalFailure"
+            said = ServiceError(code, f"the local cloud: {type(error).__name__}: {error}", 500)
+            response = refusal(asked.operation if asked else None, said, request_id)
+        self._note(asked, response.status, code)
         return response
 
-    def _faulty(self, request: Request, operation: Operation, request_id: str, region: str) -> Response:
+    def _faulty(self, asked: Asked) -> Response:
         """Serve, with the faults that are due before or after the effect."""
-        self._faults.strike(operation.service, operation.name, "before")
-        response = self._serve(request, operation, request_id, region)
-        self._faults.strike(operation.service, operation.name, "after")
+        operation, who = asked.operation, asked.principal.arn
+        self._faults.strike(operation.service, operation.name, "before", who)
+        response = self._remembered(asked)
+        self._faults.strike(operation.service, operation.name, "after", who)
         return response
 
-    def _serve(self, request: Request, operation: Operation, request_id: str, region: str) -> Response:
+    def _remembered(self, asked: Asked) -> Response:
+        """Serve, and keep in the trail what was asked and how it ended."""
+        try:
+            response = self._serve(asked)
+        except ServiceError as error:
+            self.world.trail.hear(asked, error.code, error.message)
+            raise
+        self.world.trail.hear(asked, *refused_in(response))
+        return response
+
+    def _serve(self, asked: Asked) -> Response:
+        request, operation = asked.request, asked.operation
         overlay = self.world.overlays.get(operation.service)
-        method = getattr(overlay, _snake(operation.name), None) if overlay and operation.name else None
+        method = getattr(overlay, method_name(operation.name), None) if overlay and operation.name else None
         if overlay and method and operation.name:
-            context = Context(self.settings.account, region, self._principal, request_id, self.world.clock.now())
+            who = asked.principal
+            context = Context(asked.account, asked.region, who.arn, asked.request_id, asked.at, who.id)
             arguments = arguments_of(request, operation)
-            with self._lock:
+            with nullcontext() if getattr(overlay, "alone", False) else self._lock:
                 result = method(arguments, context)
             self.world.wake.set()
-            return answer(operation, result, request_id)
+            return answer(operation, result, asked.request_id)
         if overlay and overlay.whole:
             name = operation.name or f"{request.method} {request.path}"
             raise ServiceError("UnknownOperationException", f"the local cloud's {operation.service} has no {name}", 400)
@@ -184,10 +229,6 @@ class Cloud:
 
     def _reads(self, request: Request, operation: Operation) -> bool:
         return operation.is_read if operation.service != "s3" else request.method in ("GET", "HEAD")
-
-    @property
-    def _principal(self) -> str:
-        return f"arn:aws:iam::{self.settings.account}:user/trimtab"
 
     # --- our own pages, for signed callers ---
 
@@ -201,26 +242,69 @@ class Cloud:
             elif request.method == "DELETE":
                 self._faults.clear()
             return _plain(200, {"faults": self._faults.shown()})
+        if request.path == "/_trimtab/clock" and request.method in ("GET", "POST"):
+            left = self._told(request.body) if request.method == "POST" else 0.0
+            now = self.clock.now().isoformat(timespec="milliseconds")
+            return _plain(200, {"now": now, "speed": self.clock.speed, "heldBy": self.held(), "leftSeconds": left})
+        if request.path == "/_trimtab/user" and request.method == "POST":
+            return _plain(200, self.principals.issue(_asked_in(request.body, "name", str)))
+        if request.path == "/_trimtab/trail" and request.method == "POST":
+            delay = timedelta(seconds=_asked_in(request.body, "delaySeconds", float))
+            self.world.overlay("cloudtrail").set_delay(delay)
+            return _plain(200, {"delaySeconds": delay.total_seconds()})
         raise ServiceError("NotFound", f"there is no {request.path}", 404)
+
+    def _told(self, body: bytes) -> float:
+        """Set the clock's speed, let time go by, or both. Answers the seconds that could not go by in one request."""
+        asked = _of_clock(body)
+        self.clock.speed = asked.get("speed", self.clock.speed)
+        goal, until = self.clock.now() + timedelta(seconds=asked.get("advanceSeconds", 0.0)), time.monotonic() + _ANSWER_S
+        while (left := (goal - self.clock.now()).total_seconds()) > 0:
+            if self.advance(min(left, _STRETCH_S)) or time.monotonic() > until:
+                break
+        return max((goal - self.clock.now()).total_seconds(), 0.0)
 
     def journal(self, since: int = 0) -> list[Entry]:
         """Requests after a number, oldest first."""
         return [each for each in list(self._journal) if each.number > since]
 
-    def _note(self, operation: Operation | None, status: int, code: str, request_id: str) -> None:
-        if operation is None:
+    def _note(self, asked: Asked | None, status: int, code: str) -> None:
+        if asked is None:
             return
         with self._lock:
             self._number += 1
-            at = self.world.clock.now().isoformat(timespec="milliseconds")
+            at = self.clock.now().isoformat(timespec="milliseconds")
+            operation, who = asked.operation, asked.principal.arn
             write = not operation.is_read
             self._journal.append(
-                Entry(self._number, at, request_id, self._principal, operation.service, operation.name, write, status, code)
+                Entry(self._number, at, asked.request_id, who, operation.service, operation.name, write, status, code)
             )
 
 
-def _snake(name: str) -> str:
-    return _WORD.sub("_", name).lower()
+_ANSWER_S, _STRETCH_S = 20.0, 600.0  # a request that moves time lasts so long, and looks at that after such stretches
+_LIMITS = {"speed": (1.0, MOST_SPEED), "advanceSeconds": (0.0, 31 * 86_400.0)}
+
+
+def _of_clock(body: bytes) -> dict[str, float]:
+    """What a client asks of the clock. Raises ServiceError."""
+    try:
+        asked = {str(name): float(value) for name, value in json.loads(body).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ServiceError("ValidationException", f"the clock takes a JSON object of numbers: {error}") from error
+    for name, value in asked.items():
+        least, most = _LIMITS.get(name, (1.0, 0.0))
+        if not least <= value <= most:
+            words = "; ".join(f"{each} from {low:g} to {high:g}" for each, (low, high) in _LIMITS.items())
+            raise ServiceError("ValidationException", f"{name} {value:g}: the clock takes {words}")
+    return asked
+
+
+def _asked_in(body: bytes, name: str, kind: Callable[[Any], T]) -> T:
+    """A member of the JSON object that one of our own pages is sent. Raises ServiceError."""
+    try:
+        return kind(json.loads(body)[name])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ServiceError("ValidationException", f"a JSON object with {name} is wanted: {error!r}") from error
 
 
 def _plain(status: int, value: Mapping[str, Any]) -> Response:

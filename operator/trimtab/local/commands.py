@@ -1,6 +1,7 @@
 """What the command line does with a local cloud: up, down, status, its variables, and one for the length of a command."""
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -9,10 +10,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import urllib3
 
@@ -26,6 +29,7 @@ from trimtab.local.store import SqliteStore
 PORT, INVOKE_PORT = 4566, 4567
 _WAIT_S = 60.0
 _GRACE_S = 5.0
+_ANSWER_S = 120.0  # the clock answers once time has gone by
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +41,26 @@ class Up:
     lost: tuple[str, ...] = ()
 
 
-def up(folder: Path, port: int = PORT, invoke_port: int = INVOKE_PORT) -> Up:
-    """Start a cloud in the background and wait until it answers. Raises UserError, for a port in use too."""
+def up(folder: Path, port: int = PORT, invoke_port: int = INVOKE_PORT, speed: float | None = None) -> Up:
+    """Start a cloud in the background and wait until it answers. Raises UserError, for a port in use too.
+
+    speed: of its time, 1 by default; one that is up already takes it on. Two at once start one. An interrupted start
+    leaves nothing running.
+    """
     own_folder(folder)
-    if is_up(folder):
+    with (folder / "up.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not is_up(folder):
+            return _started(folder, port, invoke_port, speed)
+        if speed is not None:
+            clock(folder, speed=speed)
         return Up(cloud_info(folder), started=False)
-    (folder / "cloud.json").unlink(missing_ok=True)
+
+
+def _started(folder: Path, port: int, invoke_port: int, speed: float | None) -> Up:
     for each in (port, invoke_port):
         _check_port(each)
+    (folder / "cloud.json").unlink(missing_ok=True)  # not before: one that is only slow to answer still has its port
     log = folder / "server.log"
     command = [
         sys.executable,
@@ -56,11 +72,42 @@ def up(folder: Path, port: int = PORT, invoke_port: int = INVOKE_PORT) -> Up:
         str(port),
         "--invoke-port",
         str(invoke_port),
+        "--speed",
+        str(speed or 1.0),
     ]
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=_clean()
-        )
+    process = None
+    try:
+        with log.open("ab") as output, _interrupt_held():
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=_clean()
+            )
+        _await_start(folder, process, log)
+    except BaseException:  # an interrupt too
+        if process:
+            _end(process.pid)
+            process.wait()
+        raise
+    return Up(cloud_info(folder), started=True, lost=tuple(json.loads((folder / "lost.json").read_text())))
+
+
+@contextlib.contextmanager
+def _interrupt_held() -> Generator[None]:
+    """Ctrl-C within comes when it ends: what was begun has its name by then. Only the main thread is ever interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            signal.raise_signal(signal.SIGINT)
+
+
+def _await_start(folder: Path, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until it has written how to reach it. Raises UserError when it never will."""
     deadline = time.monotonic() + _WAIT_S
     while not (folder / "cloud.json").exists():
         if process.poll() is not None:
@@ -68,12 +115,10 @@ def up(folder: Path, port: int = PORT, invoke_port: int = INVOKE_PORT) -> Up:
                 f"the local cloud ended at once: {_tail(log)}", code="TT5003", reason="CloudDown", fix=f"see {log}"
             )
         if time.monotonic() > deadline:
-            process.terminate()
             raise UserError(
                 f"the local cloud did not answer within {_WAIT_S:.0f} s", code="TT5003", reason="CloudDown", fix=f"see {log}"
             )
         time.sleep(0.02)  # another process writes the file: there is nothing to await
-    return Up(cloud_info(folder), started=True, lost=tuple(json.loads((folder / "lost.json").read_text())))
 
 
 def down(folder: Path, *, purge: bool = False) -> bool:
@@ -158,25 +203,57 @@ def _cloud(state: Path | None) -> Generator[Mapping[str, str]]:
 
 def faults(folder: Path, verb: str, body: Sequence[Mapping[str, object]] = ()) -> list[dict[str, object]]:
     """Read (GET), add (POST) or clear (DELETE) injected faults; returns those that are due then. Raises UserError."""
+    due: list[dict[str, object]] = _own(folder, verb, "faults", list(body) or None)["faults"]
+    return due
+
+
+def clock(folder: Path, **asked: float) -> dict[str, Any]:
+    """Read the cloud's clock, or change it: `speed`, `advanceSeconds`. Raises UserError.
+
+    Returns now, speed, heldBy (what real thing keeps time as on the wall) and leftSeconds (what could not go by yet).
+    """
+    return _own(folder, "POST" if asked else "GET", "clock", asked or None)
+
+
+def trail(folder: Path, delay_s: float) -> None:
+    """Set how long an event takes to CloudTrail's history; the state folder remembers it. Raises UserError."""
+    _own(folder, "POST", "trail", {"delaySeconds": delay_s})
+
+
+def user(folder: Path, name: str) -> dict[str, str]:
+    """The variables with which AWS clients act as a user of IAM, who is made if need be. Raises UserError."""
+    variables = environment(folder)
+    key = _own(folder, "POST", "user", {"name": name})
+    return variables | {"AWS_ACCESS_KEY_ID": key["id"], "AWS_SECRET_ACCESS_KEY": key["secret"]}
+
+
+def _own(folder: Path, verb: str, page: str, body: object) -> dict[str, Any]:
+    """Ask one of the cloud's own pages. Raises UserError."""
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
     info = cloud_info(folder)
-    data = json.dumps(list(body)).encode() if body else None
-    url = f"{info.endpoint}/_trimtab/faults"
+    data = None if body is None else json.dumps(body).encode()
+    url = f"{info.endpoint}/_trimtab/{page}"
     request = AWSRequest(verb, url, data=data)
     SigV4Auth(Credentials(info.access_key_id, info.secret_access_key), "trimtab", info.region).add_auth(request)
-    reply = urllib3.request(verb, url, body=data, headers=dict(request.headers.items()), retries=False)
+    header = dict(request.headers.items())
+    try:
+        reply = urllib3.request(verb, url, body=data, headers=header, retries=False, timeout=_ANSWER_S)
+    except urllib3.exceptions.HTTPError as error:
+        raise UserError(
+            "the local cloud does not answer", code="TT5001", reason="CloudDown", fix="run `trimtab local up`"
+        ) from error
     if reply.status != 200:
         raise UserError(
-            f"the local cloud refuses the fault: {reply.data.decode(errors='replace')}",
+            f"the local cloud refuses it: {reply.data.decode(errors='replace')}",
             code="TT5006",
             reason="Rejected",
-            fix="see `trimtab local fault add --help`",
+            fix=f"see `trimtab local {page.removesuffix('s')} --help`",
         )
-    due: list[dict[str, object]] = reply.json()["faults"]
-    return due
+    answer: dict[str, Any] = reply.json()
+    return answer
 
 
 def free_ports(count: int) -> list[int]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+ENUM = "satisfy enum value set"
 _FAILED = "failed to satisfy constraint: Member must"
 
 
@@ -57,7 +58,7 @@ def _text(value: str, shape: Any, where: str) -> Iterator[str]:
     if pattern and not pattern.fullmatch(value):
         yield f"Value '{value}' at '{where}' {_FAILED} satisfy regular expression pattern: {pattern.pattern}"
     if getattr(shape, "enum", None) and value not in shape.enum:
-        yield f"Value '{value}' at '{where}' {_FAILED} satisfy enum value set: [{', '.join(shape.enum)}]"
+        yield f"Value '{value}' at '{where}' {_FAILED} {ENUM}: [{', '.join(shape.enum)}]"
 
 
 @lru_cache(maxsize=2048)

@@ -6,13 +6,13 @@ Source: Amazon ECR API.
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, cast
 
 from trimtab.local.bases import push_bases
 from trimtab.local.ecr_images import EcrImages, account_of, page, refused
-from trimtab.local.images import Repository
+from trimtab.local.images import ImageChange, Repository
 from trimtab.local.overlay import Arguments, Context, Reply, ServiceError, World
 from trimtab.local.protocol import Request, Response
 from trimtab.local.registry import Registry, Tokens
@@ -35,6 +35,7 @@ class Ecr(EcrImages):
             world.store.put(_SEAL, "registry", {"value": secret})
         self._tokens = Tokens(secret)
         self._registry = Registry(self.images, self._tokens)
+        self.images.told = self._say
 
     def tick(self, now: datetime) -> None:
         """Nothing moves by itself."""
@@ -44,6 +45,18 @@ class Ecr(EcrImages):
         self.images.drop_old_uploads(now)
         push_bases(self.images, now)
         return ()
+
+    def _say(self, change: ImageChange) -> None:
+        """Source: Amazon ECR User Guide, "Amazon ECR events and EventBridge"."""
+        detail = {
+            "result": "SUCCESS",
+            "repository-name": change.repository,
+            "image-digest": change.digest,
+            "action-type": change.action,
+            "manifest-media-type": change.media_type,
+        }
+        tag = {"image-tag": change.tag} if change.tag else {}
+        self.world.signals.emit("aws.ecr", "ECR Image Action", [], detail | tag, self.world.clock.now())
 
     def registry(self, request: Request) -> Response:
         """Answer the registry's own protocol. May be called outside the cloud's lock."""
@@ -158,6 +171,10 @@ class Ecr(EcrImages):
             repository.tags = {name: value for name, value in repository.tags.items() if name not in gone}
         return {}
 
+    def tagged(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """(ARN, tags) of repositories; images carry none."""
+        yield from ((self._arn(each), each.tags) for each in self.images.repositories)
+
     def list_tags_for_resource(self, arguments: Arguments, context: Context) -> Reply:
         tags = self.repository(self._at(arguments)).tags
         return {"tags": [{"Key": name, "Value": value} for name, value in sorted(tags.items())]}
@@ -181,12 +198,15 @@ class Ecr(EcrImages):
     def _policy(self, repository: Repository) -> dict[str, Any]:
         return self._named(repository) | {"policyText": repository.policy}
 
+    def _arn(self, repository: Repository) -> str:
+        return f"arn:aws:ecr:{self.world.region}:{self.world.account}:repository/{repository.name}"
+
     def _shown(self, repository: Repository) -> dict[str, Any]:
         host = self.world.endpoint.partition("://")[2]
         return {
             **self._named(repository),
             **_mutability(repository),
-            "repositoryArn": f"arn:aws:ecr:{self.world.region}:{self.world.account}:repository/{repository.name}",
+            "repositoryArn": self._arn(repository),
             "repositoryUri": f"{host}/{repository.name}",
             "createdAt": repository.created,
             "imageScanningConfiguration": {"scanOnPush": repository.scan},

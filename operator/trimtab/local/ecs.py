@@ -5,15 +5,16 @@ ecs_services, ecs_running and ecs_rollouts. A task is a unit of the executor wit
 in process mode, though kept and answered: readonlyRootFilesystem, user, cpu and memory limits, container health checks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from trimtab.local.ecs_base import last_part, shown_tags, tags_in
+from trimtab.local.ecs_base import last_part, tags_in
 from trimtab.local.ecs_clusters import Clusters
 from trimtab.local.ecs_definitions import Definitions
-from trimtab.local.ecs_records import Cluster, Service, Task, TaskDefinition
+from trimtab.local.ecs_records import Cluster, Service, Tags, Task, TaskDefinition
 from trimtab.local.ecs_rollouts import Rollouts
 from trimtab.local.ecs_running import Running
+from trimtab.local.ecs_shown import shown_tags
 from trimtab.local.overlay import Arguments, Context, Exited, Reply, ServiceError
 
 KEEP_INACTIVE = timedelta(hours=1)  # how long a deleted service stays describable
@@ -33,6 +34,10 @@ class Ecs(Clusters, Definitions, Running, Rollouts):
             for service in self.book.services:
                 if service.closed is not None and now - service.closed > KEEP_INACTIVE:
                     self.book.services.drop(service.key)
+
+    def pending(self) -> str:
+        """A task whose processes start or stop, or whose targets were not asked yet whether they are healthy."""
+        return next((because for task in self.book.tasks if (because := self.tasks.under_way(task))), "")
 
     def recover(self) -> Sequence[str]:
         """Adopt the tasks whose processes live; the others are replaced by their services. Answers what was lost."""
@@ -61,6 +66,13 @@ class Ecs(Clusters, Definitions, Running, Rollouts):
             record.tags.pop(key, None)
         self._keep(record)
         return {}
+
+    def tagged(self) -> Iterator[tuple[str, Tags]]:
+        """(ARN, tags) of what is not deleted; a task definition is until it is, INACTIVE or not."""
+        yield from ((each.arn, each.tags) for each in self.book.clusters if each.status != "INACTIVE")
+        yield from ((each.arn, each.tags) for each in self.book.services if each.status != "INACTIVE")
+        yield from ((each.arn, each.tags) for each in self.book.definitions)
+        yield from ((each.arn, each.tags) for each in self.book.tasks if each.status != "STOPPED")
 
     def list_tags_for_resource(self, arguments: Arguments, context: Context) -> Reply:
         return {"tags": shown_tags(self._tagged(arguments["resourceArn"]).tags)}

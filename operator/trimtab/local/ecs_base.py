@@ -121,17 +121,8 @@ def tags_in(arguments: Arguments, besides: Tags | None = None) -> Tags:
     return tags
 
 
-def shown_tags(tags: Tags) -> list[Document]:
-    return [{"key": key, "value": value} for key, value in tags.items()]
-
-
 def check_name(name: str, what: str) -> None:
     if not NAME.fullmatch(name):
         raise ServiceError(
             "InvalidParameterException", f"{what} name must be 1 to 255 letters, numbers, underscores and hyphens."
         )
-
-
-def given(document: Mapping[str, Any]) -> Document:
-    """A document without what is None or an empty text, which AWS does not answer either."""
-    return {key: value for key, value in document.items() if value is not None and value != ""}

@@ -1,18 +1,8 @@
 """Clusters: records that hold services. There are no container instances, only Fargate."""
 
-from trimtab.local.ecs_base import (
-    Base,
-    bounded,
-    check_name,
-    last_part,
-    listed,
-    missing,
-    page,
-    shown_tags,
-    tags_in,
-    wants_tags,
-)
+from trimtab.local.ecs_base import Base, bounded, check_name, last_part, listed, missing, page, tags_in, wants_tags
 from trimtab.local.ecs_records import Cluster, Document
+from trimtab.local.ecs_shown import shown_tags
 from trimtab.local.overlay import Arguments, Context, Reply, ServiceError
 
 PROVIDERS = ("FARGATE", "FARGATE_SPOT")

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from trimtab.local.ecs_decide import Close, Complete, Fail, Halt, Launch, Seen, Steady, Step, decide, pause
+from trimtab.local.ecs_events import Said, deployment_changed, service_acted
 from trimtab.local.ecs_records import MOST_EVENTS, Book, Deployment, Event, Service, Tags, Task
 from trimtab.local.ecs_tasks import Tasks
 from trimtab.local.overlay import World
@@ -80,7 +81,7 @@ class Controller:
         deployment.hold_until, deployment.updated = now + pause(deployment.stumbles), now
         service.steady = False
         if deployment.stumbles == STUMBLES_SAID:
-            self.say(service, UNABLE, now)
+            self.say(service, UNABLE, now, service_acted(service, "SERVICE_TASK_START_IMPAIRED", now))
         self.book.services.put(service)
 
     def _carry_out(self, service: Service, step: Step, now: datetime) -> None:
@@ -95,7 +96,7 @@ class Controller:
                 self._fail(service, step, now)
             case Steady():
                 service.steady = True
-                self.say(service, "has reached a steady state.", now)
+                self.say(service, "has reached a steady state.", now, service_acted(service, "SERVICE_STEADY_STATE", now))
             case Close():
                 service.status, service.closed = "INACTIVE", now
                 self.book.services.put(service)
@@ -165,22 +166,27 @@ class Controller:
         for each in gone:
             each.status, each.finished = "INACTIVE", each.finished or now
         service.history = [*gone, *service.history][:MOST_HISTORY]
-        self.say(service, f"(deployment {deployment.id}) deployment completed.", now)
+        said = deployment_changed(service, deployment, "SERVICE_DEPLOYMENT_COMPLETED")
+        self.say(service, f"(deployment {deployment.id}) deployment completed.", now, said)
 
     def _fail(self, service: Service, step: Fail, now: datetime) -> None:
         failing, good = service.primary, service.deployment(step.back_to)
         failing.state, failing.reason = "FAILED", "ECS deployment circuit breaker: tasks failed to start."
         failing.updated = failing.finished = now
-        self.say(service, f"(deployment {failing.id}) deployment failed: tasks failed to start.", now)
+        said = deployment_changed(service, failing, "SERVICE_DEPLOYMENT_FAILED")
+        self.say(service, f"(deployment {failing.id}) deployment failed: tasks failed to start.", now, said)
         if good is None:
             return
         failing.status, failing.rolled_back_to, failing.rollback_started = "ACTIVE", good.id, now
         good.status, good.state, good.updated, good.hold_until = "PRIMARY", "IN_PROGRESS", now, None
         good.reason = f"ECS deployment circuit breaker: rolling back to deploymentId {good.id}"
-        self.say(service, f"rolling back to deployment {good.id}.", now)
+        said = deployment_changed(service, good, "SERVICE_DEPLOYMENT_IN_PROGRESS")
+        self.say(service, f"rolling back to deployment {good.id}.", now, said)
 
-    def say(self, service: Service, message: str, now: datetime) -> None:
-        """Add an event, and keep the service."""
+    def say(self, service: Service, message: str, now: datetime, said: Said | None = None) -> None:
+        """Add an event, and keep the service. said: what EventBridge hears of it, before: a crash repeats it."""
+        if said is not None:
+            self.world.signals.emit("aws.ecs", *said, now)
         service.events.insert(0, Event(str(uuid.uuid4()), now, f"(service {service.name}) {message}"))
         del service.events[MOST_EVENTS:]
         self.book.services.put(service)

@@ -3,8 +3,9 @@
 import re
 from typing import Any
 
-from trimtab.local.ecs_base import Base, bounded, given, listed, missing, page, shown_tags, tags_in, wants_tags
+from trimtab.local.ecs_base import Base, bounded, listed, missing, page, tags_in, wants_tags
 from trimtab.local.ecs_records import Document, TaskDefinition
+from trimtab.local.ecs_shown import given, shown_tags
 from trimtab.local.overlay import Arguments, Context, Reply, ServiceError
 
 FAMILY = re.compile(r"[A-Za-z0-9_-]{1,255}")

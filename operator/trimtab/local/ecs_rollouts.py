@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from trimtab.local.ecs_base import Base, bounded, given, listed, missing, page
+from trimtab.local.ecs_base import Base, bounded, listed, missing, page
 from trimtab.local.ecs_decide import settings_of, threshold
 from trimtab.local.ecs_records import Deployment, Document, Service
-from trimtab.local.ecs_shown import full_network, pending_of, revision_arn, running_of, service_deployment_arn
+from trimtab.local.ecs_shown import full_network, given, pending_of, revision_arn, running_of, service_deployment_arn
 from trimtab.local.overlay import Arguments, Context, Reply
 
 FAILED = "Service deployment rolled back because the circuit breaker threshold was exceeded."

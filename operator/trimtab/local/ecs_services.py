@@ -4,24 +4,15 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from trimtab.local.ecs_base import (
-    Base,
-    bounded,
-    check_name,
-    last_part,
-    listed,
-    missing,
-    page,
-    shown_tags,
-    tags_in,
-    wants_tags,
-)
+from trimtab.local.ecs_base import Base, bounded, check_name, last_part, listed, missing, page, tags_in, wants_tags
 from trimtab.local.ecs_clusters import PROVIDERS
 from trimtab.local.ecs_controller import begin
+from trimtab.local.ecs_events import deployment_changed
 from trimtab.local.ecs_records import Cluster, Deployment, Document, Service, TaskDefinition
-from trimtab.local.ecs_shown import shown_service
+from trimtab.local.ecs_shown import shown_service, shown_tags
 from trimtab.local.elbv2_network import subnet_of
 from trimtab.local.overlay import Arguments, Context, Reply, ServiceError
 
@@ -80,10 +71,15 @@ class Services(Base):
             request=request,
             tags=tags,
         )
-        begin(service, rollout(definition.arn, network, balancers, context))
+        self._begin(service, rollout(definition.arn, network, balancers, context))
         self.book.services.put(service)
         self.world.wake.set()
         return {"service": self.shown(service, tags=True)}
+
+    def _begin(self, service: Service, deployment: Deployment) -> None:
+        begin(service, deployment)
+        said = deployment_changed(service, deployment, "SERVICE_DEPLOYMENT_IN_PROGRESS")
+        self.world.signals.emit("aws.ecs", *said, deployment.created)
 
     def update_service(self, arguments: Arguments, context: Context) -> Reply:
         service = self.service_named(arguments)
@@ -102,14 +98,21 @@ class Services(Base):
             settings.get(key) != service.settings.get(key) for key in ROLLS
         )
         rolls = rolls or (definition.arn, network, balancers) != (primary.definition, primary.network, primary.balancers)
-        if desired != service.desired:
-            primary.updated, service.steady = context.now, False
-        service.desired, service.settings = desired, settings
+        service.settings = settings
+        self.scale(service, desired, context.now)
         if rolls:
-            begin(service, rollout(definition.arn, network, balancers, context))
+            self._begin(service, rollout(definition.arn, network, balancers, context))
         self.book.services.put(service)
         self.world.wake.set()
         return {"service": self.shown(service, tags=True)}
+
+    def scale(self, service: Service, desired: int, now: datetime) -> None:
+        """Set the desired count, as UpdateService and the autoscaler do."""
+        if desired != service.desired:
+            service.primary.updated, service.steady = now, False
+        service.desired = desired
+        self.book.services.put(service)
+        self.world.wake.set()
 
     def _next_definition(self, arguments: Arguments, primary: Deployment) -> TaskDefinition:
         """The named revision; the primary one's, which may be INACTIVE by now, when none is named."""

@@ -1,9 +1,9 @@
 """Services, deployments and tasks as the API answers them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from trimtab.local.ecs_base import given, shown_tags
-from trimtab.local.ecs_records import Deployment, Document, Service, Task, TaskDefinition
+from trimtab.local.ecs_records import Deployment, Document, Service, Tags, Task, TaskDefinition
 
 PLATFORM = "1.4.0"
 STARTING = ("PROVISIONING", "PENDING", "ACTIVATING")
@@ -169,3 +169,12 @@ def shown_containers(task: Task, definition: TaskDefinition, attachment: str) ->
         )
         for index, each in enumerate(task.containers)
     ]
+
+
+def shown_tags(tags: Tags) -> list[Document]:
+    return [{"key": key, "value": value} for key, value in tags.items()]
+
+
+def given(document: Mapping[str, Any]) -> Document:
+    """A document without what is None or an empty text, which AWS does not answer either."""
+    return {key: value for key, value in document.items() if value is not None and value != ""}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.local.ecs_decide import Seen
+from trimtab.local.ecs_events import story, task_changed
 from trimtab.local.ecs_logs import Tail
 from trimtab.local.ecs_records import Book, Container, Document, Service, Tags, Task, TaskDefinition
 from trimtab.local.overlay import Exited, Preparing, Running, Unit, World
@@ -32,6 +33,7 @@ class Tasks:
     def __init__(self, world: World, book: Book) -> None:
         self.world, self.book = world, book
         self._tails: dict[str, Tail] = {}  # by unit id
+        self._told = {task.id: story(task) for task in book.tasks}  # what EventBridge has heard of each
 
     # Starting
 
@@ -81,7 +83,7 @@ class Tasks:
             targets=targets,
             tags=dict(tags or {}),
         )
-        self.book.tasks.put(task)  # before it is started: a crash between the two leaves no unit that nobody knows
+        self._keep(task, now)  # before it is started: a crash between the two leaves no unit that nobody knows
         self._start(task, definition, now)
         return task
 
@@ -110,7 +112,7 @@ class Tasks:
                 )
             )
         task.status, task.pull_started = "PENDING", now
-        self.book.tasks.put(task)
+        self._keep(task, now)
 
     def _environment(self, described: Document, override: Document) -> Mapping[str, str]:
         given = [*described.get("environment", []), *override.get("environment", [])]
@@ -153,15 +155,25 @@ class Tasks:
         if task.desired == "STOPPED":
             self._wind_up(task, now)
         if before != (task.status, task.desired, task.killed, [(each.started, each.ended) for each in task.containers]):
-            task.version += 1
-            self.book.tasks.put(task)
+            self._keep(task, now)
+
+    def _keep(self, task: Task, now: datetime) -> None:
+        """Keep a task, and say what of it has changed. Said first: a crash repeats an event, and loses none."""
+        heard, told = self._told.get(task.id), story(task)
+        if heard != told:
+            task.version += heard is not None
+            definition = self.book.definitions.get(task.definition.rsplit("/", 1)[1])
+            assert definition is not None  # one in use stays describable
+            self.world.signals.emit("aws.ecs", *task_changed(task, definition, now), now)
+            self._told[task.id] = told
+        self.book.tasks.put(task)
 
     def _look(self, container: Container, now: datetime) -> None:
         if container.ended:
             return
         state = self.world.executor.state(container.unit)
         if isinstance(state, Running):
-            container.started = container.started or state.started
+            container.started = container.started or now  # as this cloud counts time: the process does not
         elif isinstance(state, Exited):
             container.ended, container.exit_code = True, state.code
             container.reason = state.because
@@ -209,6 +221,18 @@ class Tasks:
                 sick = SICK.format(group=group)
         return Seen(task, healthy, sick)
 
+    def under_way(self, task: Task) -> str:
+        """What real thing is being waited for, in words; "" for a task that runs, drains or is over."""
+        if task.status in ("PROVISIONING", "PENDING", "ACTIVATING"):
+            return f"task {task.id} is starting"
+        if task.status == "STOPPING":
+            return f"task {task.id} is stopping"
+        if task.status == "RUNNING" and task.live and task.enrolled:
+            balancing: Any = self.world.overlay("elbv2")
+            states = [balancing.health_of(group, task.address, port)["State"] for group, port in task.targets]
+            return f"task {task.id} awaits its first health check" if "initial" in states else ""
+        return ""
+
     # Stopping
 
     def halt(self, task: Task, code: str, reason: str, now: datetime) -> None:
@@ -221,7 +245,7 @@ class Tasks:
             for group, port in task.targets:
                 balancing.withdraw(group, task.address, port)
             task.status = "DEACTIVATING"
-        self.book.tasks.put(task)
+        self._keep(task, now)
         self.world.wake.set()
 
     def _wind_up(self, task: Task, now: datetime) -> None:
@@ -251,6 +275,7 @@ class Tasks:
             if task.stopped is not None and now - task.stopped > KEEP_STOPPED:
                 shutil.rmtree(self.folder(task), ignore_errors=True)
                 self.book.tasks.drop(task.id)
+                self._told.pop(task.id, None)
 
     def _described(self, task: Task, container: Container) -> Document:
         """A container's definition."""

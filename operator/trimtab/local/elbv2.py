@@ -4,7 +4,7 @@ The records are here and in elbv2_*; requests run in balancer.py. Other overlays
 `enrol`, `withdraw`, `health_of`, `drained` (the life of a target), under the cloud's lock like every call.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from trimtab.local.elbv2_balancers import LoadBalancers
@@ -117,6 +117,11 @@ class Elbv2(LoadBalancers, TargetGroups, Listeners):
         if len(arns) > MOST_ARNS:
             raise ServiceError("ValidationError", f"Cannot describe tags of more than {MOST_ARNS} resources")
         return {"TagDescriptions": [{"ResourceArn": arn, "Tags": shown_tags(self._tags(arn))} for arn in arns]}
+
+    def tagged(self) -> Iterator[tuple[str, Tags]]:
+        """(ARN, tags) of load balancers, listeners, rules and target groups."""
+        for shelf in (self.book.balancers, self.book.listeners, self.book.rules, self.book.groups):
+            yield from ((each.arn, each.tags) for each in shelf)
 
     def _tags(self, arn: str) -> Tags:
         return {} if any(each.default_rule == arn for each in self.book.listeners) else self._tagged(arn).tags

@@ -65,7 +65,7 @@ class Base:
         )
         idle_s = float(self.load_balancer(listener.balancer).attributes["idle_timeout.timeout_seconds"])
         try:
-            self.balancer.serve(host, port, Routes(port=listener.port, idle_s=idle_s, rules=table))
+            self.balancer.serve(host, port, Routes(listener.port, idle_s, table, listener.balancer))
         except OSError as error:
             raise ServiceError(
                 "InvalidConfigurationRequest", f"The local cloud cannot listen on {host}:{port}: {error.strerror or error}"

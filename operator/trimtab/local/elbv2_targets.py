@@ -141,8 +141,12 @@ class Pool:
             return self.targets.get(target.key) is target and target.note(outcome, self.check)
 
     def any_registered(self) -> bool:
+        return bool(self.states())
+
+    def states(self) -> list[State]:
+        """Of the targets that are registered; one that drains is not any more."""
         with self.lock:
-            return any(each.state != "draining" for each in self.targets.values())
+            return [each.state for each in self.targets.values() if each.state != "draining"]
 
 
 def codes_in(matcher: str) -> frozenset[int]:

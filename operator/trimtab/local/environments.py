@@ -65,12 +65,14 @@ def _make(lock: str, path: Path) -> None:
     # Relocatable: it is moved in place once it is whole.
     _run([*uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(fresh)])
     if lock.strip():
+        # Compiled now: units cannot always write beside what they import, and each start would compile it all again.
         _run(
             [
                 *uv,
                 "pip",
                 "install",
                 "--quiet",
+                "--compile-bytecode",
                 "--python",
                 str(fresh / "bin" / "python"),
                 "--require-hashes",

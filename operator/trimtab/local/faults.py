@@ -1,7 +1,8 @@
-"""Faults that a person injects: throttling, server errors, silence and broken connections, before or after the effect.
+"""Faults that a person injects: throttling, refusals, server errors, silence and resets, before or after the effect.
 
 A fault names a service and an operation and is due a number of times.
-Source: the common errors of each service's API reference; Amazon S3 API, error responses (SlowDown, 503).
+Source: the common errors of each service's API reference; Amazon S3 API, error responses (SlowDown, 503); IAM User Guide,
+"Troubleshoot access denied error messages".
 """
 
 import json
@@ -12,7 +13,7 @@ from typing import Any, cast
 
 from trimtab.local.overlay import ServiceError
 
-KINDS = ("throttle", "serverError", "timeout", "reset")
+KINDS = ("throttle", "denied", "serverError", "timeout", "reset")
 MOMENTS = ("before", "after")
 _THROTTLE: Mapping[str, tuple[str, int]] = {
     "s3": ("SlowDown", 503),
@@ -22,6 +23,13 @@ _THROTTLE: Mapping[str, tuple[str, int]] = {
     "iam": ("Throttling", 400),
     "sts": ("Throttling", 400),
     "ec2": ("RequestLimitExceeded", 503),
+}
+_DENIED: Mapping[str, tuple[str, int]] = {
+    "s3": ("AccessDenied", 403),
+    "elbv2": ("AccessDenied", 403),
+    "iam": ("AccessDenied", 403),
+    "sts": ("AccessDenied", 403),
+    "ec2": ("UnauthorizedOperation", 403),
 }
 _MOST_SECONDS = 120.0
 
@@ -67,8 +75,11 @@ class Faults:
         with self._lock:
             return [asdict(each) for each in self._due]
 
-    def strike(self, service: str, operation: str, when: str) -> None:
-        """Raise the fault that is due at this moment, if there is one: a ServiceError, or Dropped."""
+    def strike(self, service: str, operation: str, when: str, principal: str) -> None:
+        """Raise the fault that is due at this moment, if there is one: a ServiceError, or Dropped.
+
+        principal: ARN of the caller, whom a refusal names.
+        """
         with self._lock:
             due = next((each for each in self._due if _meant(each, service, operation, when)), None)
             if due is None:
@@ -81,7 +92,19 @@ class Faults:
         if due.kind == "throttle":
             code, status = _THROTTLE.get(service, ("ThrottlingException", 400))
             raise ServiceError(code, "Rate exceeded (injected)", status)
+        if due.kind == "denied":
+            raise _denied(service, operation, principal)
         raise ServiceError("InternalError" if service == "s3" else "InternalFailure", "injected", 500)
+
+
+def _denied(service: str, operation: str, principal: str) -> ServiceError:
+    """S3 says no more than "Access Denied"; the others name caller and action. None of the resource: it is injected."""
+    code, status = _DENIED.get(service, ("AccessDeniedException", 400))
+    if service == "s3":
+        return ServiceError(code, "Access Denied", status)
+    action = f"{'elasticloadbalancing' if service == 'elbv2' else service}:{operation}"
+    because = f"because no identity-based policy allows the {action} action"
+    return ServiceError(code, f"User: {principal} is not authorized to perform: {action} {because}", status)
 
 
 def _meant(fault: Fault, service: str, operation: str, when: str) -> bool:

@@ -14,7 +14,7 @@ class Identity:
         self._world = world
 
     def get_caller_identity(self, arguments: Arguments, context: Context) -> Reply:
-        return {"UserId": "AIDALOCALTRIMTAB00000", "Account": context.account, "Arn": context.principal}
+        return {"UserId": context.principal_id, "Account": context.account, "Arn": context.principal}
 
     def tick(self, now: datetime) -> None:
         """Nothing moves here."""

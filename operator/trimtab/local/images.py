@@ -10,13 +10,13 @@ import os
 import re
 import threading
 import uuid
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from trimtab.local.overlay import Store
 from trimtab.local.shelf import Shelf
@@ -64,6 +64,17 @@ class Repository:
         return self.mutability.startswith("IMMUTABLE") != excluded
 
 
+@dataclass(frozen=True, slots=True)
+class ImageChange:
+    """What happened to an image of a repository."""
+
+    action: Literal["PUSH", "DELETE"]
+    repository: str
+    digest: str
+    tag: str  # "" for none
+    media_type: str
+
+
 class TagTaken(Exception):
     """A tag of an immutable repository that already stands for another image."""
 
@@ -96,6 +107,7 @@ class ImageStore:
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.repositories = Shelf(store, "ecr.repository", Repository, lambda repository: repository.name)
         self.lock = threading.RLock()  # a change of records; the registry's requests come outside the cloud's lock
+        self.told: Callable[[ImageChange], None] = lambda _: None  # of each change, once it is kept
 
     @contextmanager
     def changing(self, name: str) -> Generator[Repository]:
@@ -227,6 +239,8 @@ class ImageStore:
                 image.tags.append(tag)
             repository.blobs += [each for each in parts if each not in repository.blobs]
             self.repositories.put(repository)
+            if pushed:
+                self.told(ImageChange("PUSH", repository.name, digest, tag, media_type))
         return digest
 
     def manifest(self, digest: str) -> bytes:
@@ -256,15 +270,20 @@ class ImageStore:
             digest = repository.resolve(tag)
             if digest is None:
                 return
-            repository.images[digest].tags.remove(tag)
-            if not repository.images[digest].tags:
+            image = repository.images[digest]
+            image.tags.remove(tag)
+            if not image.tags:
                 self._drop(repository, digest)
+        self.told(ImageChange("DELETE", name, digest, tag, image.media_type))
 
     def drop_image(self, name: str, digest: str) -> None:
         """Remove an image with all its tags, and the blobs that no other image has."""
         with self.changing(name) as repository:
-            if digest in repository.images:
-                self._drop(repository, digest)
+            image = repository.images.get(digest)
+            if image is None:
+                return
+            self._drop(repository, digest)
+        self._tell_gone(name, digest, image)
 
     def drop_repository(self, name: str) -> None:
         """Remove a repository with all that is in it."""
@@ -273,8 +292,14 @@ class ImageStore:
             if repository is not None:
                 self.repositories.drop(name)
                 self._sweep([*repository.blobs, *repository.images])
+                for digest, image in repository.images.items():
+                    self._tell_gone(name, digest, image)
 
     # --- inside ---
+
+    def _tell_gone(self, name: str, digest: str, image: Image) -> None:
+        for tag in image.tags or [""]:
+            self.told(ImageChange("DELETE", name, digest, tag, image.media_type))
 
     def _check_parts(self, repository: Repository, parts: dict[str, int], others: list[str], *, pushed: bool) -> None:
         for digest, size in parts.items():

@@ -6,7 +6,7 @@ Source: Amazon CloudWatch Logs API.
 
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -237,6 +237,10 @@ class Logs:
         ]
         token = str(place + limit) if place + limit < len(kept) else None
         return {"events": events, "searchedLogStreams": [], "nextToken": token}
+
+    def tagged(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """(ARN, tags) of log groups, as the tagging API spells it: without the ":*" of other operations."""
+        yield from ((self._arn(group.name), group.tags) for group in self._groups)
 
     # --- inside ---
 

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
 import botocore.session
+from botocore.model import OperationNotFoundError
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from trimtab.local.compaction import superfluous
@@ -50,7 +51,7 @@ class Neighbours:
 
     def __init__(self, folder: Path, store: SqliteStore, account: str, region: str) -> None:
         os.environ.update(MOTO_ACCOUNT_ID=account, MOTO_ALLOW_NONEXISTENT_REGION="true", MOTO_DISABLE_GLOBAL_CORS="true")
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._store = store
         self._files = folder / "bodies"
         self._files.mkdir(mode=0o700, exist_ok=True)
@@ -59,12 +60,13 @@ class Neighbours:
         self._number = 0
         self._account = account
         self._touched: set[tuple[str, str]] = set()
+        self.heard: Callable[[Request, Response], None] | None = None  # of what changed something, in order
         self._grown, self._bound = 0, _GROWTH  # bytes since the last compaction, and how many bring the next
 
     def replay(self) -> int:
         """Make every kept request again. Answers how many could not be."""
         lost = 0
-        with self._lock:
+        with self.lock:
             self.compact()
             _reset()
             for kept in self._store.requests():
@@ -85,7 +87,7 @@ class Neighbours:
 
         A SIGKILL leaves the requests whole, old or new: they go in one transaction, and before the bodies do.
         """
-        with self._lock:
+        with self.lock:
             requests = list(self._store.requests())
             dropped = superfluous(requests)
             if dropped:
@@ -102,7 +104,7 @@ class Neighbours:
 
     def handle(self, request: Request, *, reading: bool) -> Response:
         """Answer a request; one that changed something is durable before it is answered. Raises ServiceError."""
-        with self._lock:
+        with self.lock:
             if reading:
                 return self._dispatch(request)
             self._make_room(len(request.body))
@@ -110,6 +112,8 @@ class Neighbours:
             response = self._write(request)
             if response.status < 400:
                 self._keep(request, response)
+                if self.heard:
+                    self.heard(request, response)
                 if self._grown > self._bound:
                     self.compact()
             return response
@@ -171,12 +175,17 @@ class Neighbours:
             app_iter, status, headers = run_wsgi_app(self._app, environ, buffered=True)
         except NotImplementedError as error:
             raise ServiceError("NotImplemented", f"the local cloud has no such operation: {error}", 501) from error
+        except OperationNotFoundError as error:
+            raise ServiceError("InvalidAction", f"there is no such action: {error}", 400) from error
         except Exception as error:  # moto's own faults must not look like a page
             raise ServiceError("InternalFailure", f"moto: {type(error).__name__}: {error}", 500) from error
         body = b"".join(app_iter)
         code = int(status.split()[0])
-        if code >= 500 and b"<html" in body[:200].lower():
-            raise ServiceError("InternalFailure", "moto could not answer this request", 500)
+        if body[:200].lstrip().lower().startswith((b"<!doctype", b"<html")) and code >= 400:
+            if code >= 500:
+                raise ServiceError("InternalFailure", "moto could not answer this request", 500)
+            word = "MethodNotAllowed" if code == 405 else "UnknownOperationException"
+            raise ServiceError(word, f"the local cloud has no {request.method} {path}", code)
         return Response(code, tuple(headers.items()), body)
 
     # --- from inside ---

@@ -6,7 +6,8 @@ aware datetimes); the gateway has parsed and validated the one and serialises th
 journal order, and never blocks: what takes time is started on the executor or the HTTP plane, and `tick` looks at it again.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,12 @@ from typing import Any, Protocol
 
 Arguments = Mapping[str, Any]
 Reply = Mapping[str, Any]
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def method_name(operation: str) -> str:
+    """The method of an overlay that answers an operation: "CreateService" -> "create_service"."""
+    return _WORD.sub("_", operation).lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +32,16 @@ class Context:
     principal: str  # ARN of the caller
     request_id: str
     now: datetime  # aware, UTC
+    principal_id: str = ""  # "AIDA..." of a user
 
 
 class ServiceError(Exception):
     """An error as AWS answers it; the gateway writes it in the service's protocol."""
 
-    def __init__(self, code: str, message: str, status: int = 400, **fields: Any) -> None:
+    def __init__(self, code: str, message: str, status: int = 400, *, query_code: str = "", **fields: Any) -> None:
         super().__init__(message)
         self.code = code
+        self.query_code = query_code  # what SDKs show of a service that once spoke the query protocol
         self.message = message
         self.status = status
         self.fields = fields  # further members of a modelled error shape
@@ -47,6 +56,8 @@ class Overlay(Protocol):
     @property
     def whole(self) -> bool: ...  # True: what has no method is refused; False: it falls through to moto
 
+    # An overlay with `alone = True` is called outside the cloud's lock, by several threads at once: it may wait.
+
     def tick(self, now: datetime) -> None:
         """Level-triggered: look at what moves and move it on. Must be cheap when nothing has changed."""
         ...
@@ -54,6 +65,18 @@ class Overlay(Protocol):
     def recover(self) -> Sequence[str]:
         """After a restart: adopt or reap what the last gateway left running. Answers sentences that say what was lost."""
         ...
+
+
+class Busy(Protocol):
+    """An overlay that has real processes under way: for them time runs as on the wall."""
+
+    def pending(self) -> str: ...  # what is under way, in words; "" when all that is left is waiting
+
+
+class Taggable(Protocol):
+    """An overlay whose things carry tags: GetResources of the tagging API lists them."""
+
+    def tagged(self) -> Iterable[tuple[str, Mapping[str, str]]]: ...  # (ARN, tags) of what still is
 
 
 class Clock(Protocol):
@@ -147,6 +170,10 @@ class World:
     overlays: dict[str, Any] = field(default_factory=dict[str, Any])
     invoke_port: int = 0  # of API Gateway's execution
     images: Any = None  # trimtab.local.images.ImageStore: what the registry, ECR and the executor share
+    signals: Any = None  # trimtab.local.signals.Signals: where what moves says so; may be called under any lock
+
+    principals: Any = None  # trimtab.local.principals.Principals: who has a key
+    trail: Any = None  # trimtab.local.trail.Trail: the history of requests
 
     def overlay(self, service: str) -> Any:
         return self.overlays[service]

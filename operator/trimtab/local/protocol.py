@@ -8,8 +8,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 from xml.sax.saxutils import escape
 
@@ -19,7 +20,7 @@ from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
 from werkzeug.datastructures import Headers, MultiDict
 
-from trimtab.local.constraints import problems
+from trimtab.local.constraints import ENUM, problems
 from trimtab.local.overlay import ServiceError
 
 _READS = re.compile(r"(Get|List|Describe|Head|Lookup|Search|BatchGet|BatchCheck|Filter|Query|Scan|Select|Test|Simulate)\w*")
@@ -64,11 +65,27 @@ class Operation:
         return bool(_READS.fullmatch(self.name))
 
 
+_SERVICES = (
+    "ecs",
+    "sagemaker",
+    "ecr",
+    "elbv2",
+    "apigateway",
+    "logs",
+    "sts",
+    "iam",
+    "s3",
+    "ec2",
+    "resourcegroupstaggingapi",
+    "cloudwatch",
+)
+
+
 @cache
 def service_of(signing_name: str) -> str:
     """botocore's name for the name that a credential scope holds; two services may share one."""
     session = botocore.session.get_session()
-    for service in ("ecs", "sagemaker", "ecr", "elbv2", "apigateway", "logs", "sts", "iam", "s3", "ec2"):
+    for service in _SERVICES:
         model = session.get_service_model(service)
         if model.metadata.get("signingName", model.metadata["endpointPrefix"]) == signing_name:
             return service
@@ -102,6 +119,8 @@ _SAME_PATH = {  # the model gives these one method and path: a header or a param
     "AbortMultipartUpload": "DeleteObject",
     "ListParts": "GetObject",
     "ListDirectoryBuckets": "ListBuckets",
+    "PutBucketNotification": "PutBucketNotificationConfiguration",  # deprecated
+    "GetBucketNotification": "GetBucketNotificationConfiguration",
 }
 
 
@@ -154,11 +173,14 @@ def _rank(ranked: tuple[tuple[int, int, int], Route]) -> tuple[int, int, int]:
 def arguments_of(request: Request, operation: Operation) -> dict[str, Any]:
     """Parse and validate a request's arguments. Raises ServiceError."""
     model = _model(operation.service).operation_model(operation.name)
-    parser: Any = PROTOCOL_PARSERS[model.service_model.protocol](model)
+    spoken = _spoken(model.service_model)
+    parser: Any = PROTOCOL_PARSERS[spoken](model)
     values: MultiDict[str, str] = MultiDict(request.query)
     if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         values.update(MultiDict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)))
     try:
+        if spoken == "json" and request.body:
+            json.loads(request.body)  # moto's parser takes what is no JSON for no arguments
         parsed: dict[str, Any] = parser.parse(
             {
                 "method": request.method,
@@ -171,20 +193,48 @@ def arguments_of(request: Request, operation: Operation) -> dict[str, Any]:
         )
     except Exception as error:  # whatever a malformed body makes the parser raise is the client's fault
         raise ServiceError("SerializationException", f"the request cannot be parsed: {error}") from error
-    given: dict[str, Any] = {name: value for name, value in parsed.items() if value is not None}
+    given: dict[str, Any] = {name: _aware(value) for name, value in parsed.items() if value is not None}
     found = list(problems(given, model.input_shape)) if model.input_shape else []
+    if operation.service in _OPEN:
+        found = [each for each in found if ENUM not in each]
     if found:
         raise ServiceError(_VALIDATION.get(operation.service, "ValidationException"), "; ".join(found[:5]))
     return given
 
 
+def _aware(value: Any) -> Any:
+    """A value whose times say that they are UTC: moto's parser leaves that out."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+    if isinstance(value, dict):
+        members = cast(dict[str, Any], value)
+        return {name: _aware(child) for name, child in members.items()}
+    return [_aware(child) for child in cast(list[Any], value)] if isinstance(value, list) else value
+
+
+def is_known(operation: Operation) -> bool:
+    """Whether a model has the operation."""
+    try:
+        return operation.name in _model(operation.service).operation_names
+    except Exception:  # botocore's UnknownServiceError and its kin
+        return False
+
+
+def input_shape(operation: Operation) -> Any:
+    """botocore's shape of an operation's arguments; None for one without."""
+    return _model(operation.service).operation_model(operation.name).input_shape
+
+
+_OPEN = ("sqs",)  # whose enums name less than it takes (AttributeNames of ReceiveMessage): its overlay checks them
 _VALIDATION = {
     "ecs": "InvalidParameterException",
     "ecr": "InvalidParameterException",
     "logs": "InvalidParameterException",
+    "s3": "InvalidArgument",
     "apigateway": "BadRequestException",
     "apigatewayv2": "BadRequestException",
     "elbv2": "ValidationError",
+    "cloudwatch": "ValidationError",
 }
 
 
@@ -194,10 +244,16 @@ def _model(service: str) -> Any:
     return get_service_model(service)
 
 
+def _spoken(model: Any) -> str:
+    """The protocol of a service, as SDKs speak it to us: of several, the first that both sides know."""
+    named: list[str] = [str(model.protocol), *model.metadata.get("protocols", ())]
+    return next(each for each in named if each in PROTOCOL_PARSERS)
+
+
 def answer(operation: Operation, result: Mapping[str, Any], request_id: str) -> Response:
     """Write an overlay's reply in the service's protocol."""
     model = _model(operation.service).operation_model(operation.name)
-    serializer: Any = get_serializer_class(operation.service, model.service_model.protocol)(model)
+    serializer: Any = get_serializer_class(operation.service, _spoken(model.service_model))(model)
     written: dict[str, Any] = serializer.serialize(dict(result))
     body = written["body"]
     return _response(
@@ -210,7 +266,7 @@ def refusal(operation: Operation | None, error: ServiceError, request_id: str) -
     protocol = "rest-json"
     if operation:
         try:
-            protocol = str(_model(operation.service).protocol)
+            protocol = _spoken(_model(operation.service))
         except Exception:  # a service that botocore does not know
             protocol = "json"
     if protocol in ("query", "ec2", "rest-xml"):
@@ -222,6 +278,8 @@ def refusal(operation: Operation | None, error: ServiceError, request_id: str) -
         "Content-Type": "application/x-amz-json-1.1" if protocol == "json" else "application/json",
         "x-amzn-ErrorType": error.code,
     }
+    if error.query_code:  # AWS query protocol, compatibility of JSON services: the fault is the client's
+        headers["x-amzn-query-error"] = f"{error.query_code};Sender"
     return _response(error.status, headers, json.dumps(body, default=str).encode(), request_id)
 
 

@@ -1,4 +1,4 @@
-"""What CreateTrainingJob refuses, beyond what the service model says of shapes: as AWS, or as one machine must."""
+"""What the create calls of jobs refuse, beyond what the service model says of shapes: as AWS, or as one machine must."""
 
 import re
 from collections.abc import Mapping
@@ -26,6 +26,31 @@ def check_request(arguments: Arguments) -> None:
         _check_channel(channel)
 
 
+def check_processing(arguments: Arguments) -> None:
+    """The same of CreateProcessingJob."""
+    if not arguments.get("RoleArn"):
+        raise invalid("RoleArn is required")
+    if arguments.get("ExperimentConfig"):
+        raise invalid("ExperimentConfig is not built in the local cloud: leave it out")
+    cluster = arguments["ProcessingResources"]["ClusterConfig"]
+    if cluster.get("InstancePreferences"):
+        raise invalid(
+            "ClusterConfig.InstancePreferences is not built in the local cloud: give InstanceType and InstanceCount"
+        )
+    _check_count(cluster, "processing")
+    inputs: list[Mapping[str, Any]] = list(arguments.get("ProcessingInputs") or ())
+    config: Mapping[str, Any] = arguments.get("ProcessingOutputConfig") or {}
+    outputs: list[Mapping[str, Any]] = list(config.get("Outputs") or ())
+    for each in inputs:
+        _check_processing_input(each)
+    for each in outputs:
+        _check_processing_output(each)
+    _check_unique([each["InputName"] for each in inputs], "ProcessingInputs must have unique names")
+    _check_unique([each["OutputName"] for each in outputs], "ProcessingOutputs must have unique names")
+    # The service itself answers this with a ValidationException that has no words.
+    _check_unique([_folder(each["S3Input"]) for each in inputs], "ProcessingInputs must have LocalPaths of their own")
+
+
 def invalid(words: str) -> ServiceError:
     return ServiceError("ValidationException", words)
 
@@ -46,9 +71,13 @@ def _check_resources(arguments: Arguments) -> None:
     resources: Mapping[str, Any] = arguments.get("ResourceConfig") or {}
     if resources.get("InstanceGroups"):
         raise invalid("ResourceConfig.InstanceGroups is not built in the local cloud: give InstanceType and InstanceCount")
+    _check_count(resources, "training")
+
+
+def _check_count(resources: Mapping[str, Any], noun: str) -> None:
     count, kind = resources.get("InstanceCount", 1), resources.get("InstanceType", "")
     if count > 1:
-        limit = f"The account-level service limit '{kind} for training job usage' is 1 Instances, with current utilization"
+        limit = f"The account-level service limit '{kind} for {noun} job usage' is 1 Instances, with current utilization"
         tail = f"of 0 Instances and a request delta of {count} Instances. The local cloud is one machine."
         raise ServiceError("ResourceLimitExceeded", f"{limit} {tail}")
 
@@ -75,3 +104,41 @@ def _check_channel(channel: Mapping[str, Any]) -> None:
         raise invalid(f"channel {name}: InputMode Pipe is not built in the local cloud: use File or FastFile")
     if channel.get("CompressionType", "None") != "None":
         raise invalid(f"channel {name}: CompressionType {channel['CompressionType']} is not built in the local cloud")
+
+
+def _check_processing_input(given: Mapping[str, Any]) -> None:
+    name, source = given["InputName"], given.get("S3Input")
+    if source is None:
+        raise invalid(f"input {name}: the local cloud takes data from S3Input only")
+    if source["S3DataType"] != "S3Prefix":
+        raise invalid(f"input {name}: S3DataType {source['S3DataType']} is not built in the local cloud: use S3Prefix")
+    if source.get("S3InputMode", "File") != "File":
+        raise invalid(f"input {name}: S3InputMode {source['S3InputMode']} is not built in the local cloud: use File")
+    if source.get("S3CompressionType", "None") != "None":
+        raise invalid(f"input {name}: S3CompressionType {source['S3CompressionType']} is for S3InputMode Pipe alone")
+    _check_local_path(f"input {name}", source)
+
+
+def _check_processing_output(given: Mapping[str, Any]) -> None:
+    name, target = given["OutputName"], given.get("S3Output")
+    if target is None:
+        raise invalid(f"output {name}: the local cloud writes to S3Output only")
+    if target["S3UploadMode"] != "EndOfJob":
+        raise invalid(f"output {name}: S3UploadMode {target['S3UploadMode']} is not built in the local cloud: use EndOfJob")
+    _check_local_path(f"output {name}", target)
+
+
+def _check_local_path(what: str, given: Mapping[str, Any]) -> None:
+    path = str(given.get("LocalPath") or "")
+    if not path.startswith("/opt/ml/processing/") or ".." in path.split("/"):
+        raise invalid(f"{what}: LocalPath {path or '(none)'} must begin with /opt/ml/processing/ and not lead out of it")
+
+
+def _folder(given: Mapping[str, Any]) -> str:
+    return str(given["LocalPath"]).rstrip("/")
+
+
+def _check_unique(values: list[str], words: str) -> None:
+    twice = sorted({each for each in values if values.count(each) > 1})
+    if twice:
+        raise invalid(f"{words}: {', '.join(twice)}")

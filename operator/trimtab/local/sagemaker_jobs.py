@@ -1,7 +1,8 @@
-"""The controller of training jobs: looks at each that is not done and moves it on. What takes time runs on threads.
+"""The controller of jobs: looks at each that is not done and moves it on. What takes time runs on threads.
 
-Starting, Downloading, Training, Uploading, then Completed, Failed or Stopped. Called under the cloud's lock, which is held
-for no transfer: a thread is given values, and its answer is taken by a later look.
+Data is downloaded, the container runs, results are uploaded; then the job is Completed, Failed or Stopped. Called under the
+cloud's lock, which is held for no transfer: a thread is given values, and its answer is taken by a later look. What one
+kind of job does otherwise than another stands in its own class.
 """
 
 import shutil
@@ -10,94 +11,155 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from trimtab.local.ecs_logs import Tail
 from trimtab.local.overlay import Exited, Preparing, Running, Unit, UnitState, World
+from trimtab.local.sagemaker_events import job_changed
 from trimtab.local.sagemaker_records import Job
-from trimtab.local.sagemaker_transfers import (
-    HOST,
-    MOUNTED,
-    Read,
-    TransferFailed,
-    download,
-    failure_file,
-    read_metrics,
-    upload,
-)
+from trimtab.local.sagemaker_transfers import HOST
 from trimtab.local.shelf import Shelf
 from trimtab.local.supervisor import CANNOT_START
 
-LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 GRACE_S = 120.0  # SageMaker kills a container this long after SIGTERM
 DAY_S = 86_400  # MaxRuntimeInSeconds when it is not given
 MOST_WORDS = 1024  # characters of a FailureReason
 _TRANSFERS = 4
 _LOST = "InternalServerError: We encountered an internal error: the local cloud lost the job's process. Please try again."
 
+J = TypeVar("J", bound=Job)
+Work: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...]]  # what to do on a thread, and with what
+Turn: TypeAlias = Literal["download", "run", "stop", "upload", "end"]
 
-class Jobs:
-    """Moves training jobs through their life."""
 
-    def __init__(self, world: World, shelf: Shelf[Job]) -> None:
-        self._world, self._shelf = world, shelf
-        self._pool = ThreadPoolExecutor(_TRANSFERS, thread_name_prefix="job")
-        self._work: dict[str, Future[Any]] = {}  # by job id and what is done
+class Jobs(Generic[J]):
+    """Moves the jobs of one kind through their life."""
+
+    noun: ClassVar[str]  # "training": "training/<job id>" is its unit, "training-job" stands in its ARN
+    log_group: ClassVar[str]
+    place: ClassVar[str]  # where the folders of its jobs lie, in the state folder
+
+    def __init__(self, world: World, shelf: Shelf[J]) -> None:
+        self.world, self.shelf = world, shelf
+        self.pool = ThreadPoolExecutor(_TRANSFERS, thread_name_prefix=f"{self.noun} job")
+        self.work: dict[str, Future[Any]] = {}  # by job id and what is done
         self._tails: dict[str, Tail] = {}
         self._cancelled: dict[str, threading.Event] = {}
 
+    # --- what differs between kinds ---
+
+    def image(self, job: J) -> str:
+        raise NotImplementedError
+
+    def unit(self, job: J) -> Unit:
+        """Its container."""
+        raise NotImplementedError
+
+    def bringing(self, job: J, cancelled: Callable[[], bool]) -> Work:
+        """What lays out its folder and downloads its data. It may raise, which fails the job."""
+        raise NotImplementedError
+
+    def keeping(self, job: J) -> Work:
+        """What uploads its results; its answer goes to `kept`."""
+        raise NotImplementedError
+
+    def kept(self, job: J, answer: Any, now: datetime) -> Exception | None:
+        """Take the answer of what `keeping` did; answers what went wrong with it."""
+        raise NotImplementedError
+
+    def shown(self, job: J) -> dict[str, Any]:
+        """As its Describe operation answers it."""
+        raise NotImplementedError
+
+    def last_words(self, job: J) -> str:
+        """What the container wrote of its failure."""
+        return ""
+
+    def looked(self, job: J, now: datetime, *, running: bool) -> bool:
+        """At each look at its container. False: it may not be moved on yet."""
+        return True
+
+    def told(self, job: J, turn: Turn, now: datetime) -> None:
+        """At each turn of its life, once the record says so."""
+
+    # --- its life ---
+
     def tick(self, now: datetime) -> None:
-        for job in self._shelf:
+        for job in self.shelf:
             if not job.is_terminal:
                 before = repr(job)
                 self._move(job, now)
                 if repr(job) != before:
-                    self._shelf.put(job)
+                    self.shelf.put(job)
+
+    def pending(self) -> str:
+        """A job that has not ended."""
+        return next((f"{self.noun} job {job.name} is under way" for job in self.shelf if not job.is_terminal), "")
 
     def recover(self) -> Sequence[str]:
         """A job whose process lives goes on; one that was being moved is moved again from the start of its step."""
         said: list[str] = []
-        for job in self._shelf:
+        for job in self.shelf:
             if job.is_terminal:
-                self._world.executor.forget(unit_id(job))
+                self.world.executor.forget(self.unit_id(job))
             elif job.phase == "run":
-                state = self._world.executor.state(unit_id(job))
-                if state is None and not _has_run(job):
-                    self._world.executor.start(self._unit(job))
+                state = self.world.executor.state(self.unit_id(job))
+                if state is None and not job.ran:
+                    self.world.executor.start(self.unit(job))
                 elif _is_lost(state):
-                    self._end(job, "Failed", "Failed", self._world.clock.now(), _LOST, _LOST)
-                    self._shelf.put(job)
-                    said.append(f"training job {job.name}: its process ended with the last local cloud")
+                    self._end(job, "Failed", self.world.clock.now(), _LOST)
+                    self.shelf.put(job)
+                    said.append(f"{self.noun} job {job.name}: its process ended with the last local cloud")
         self._remove_folders()
         return said
 
-    def _remove_folders(self) -> None:
-        """Those of jobs that have ended: the last gateway may have been killed before it came to it."""
-        needed = {self._folder(job) for job in self._shelf if not job.is_terminal}
-        folder = self._world.folder / "jobs"
-        for each in folder.iterdir() if folder.is_dir() else ():
-            if each not in needed:
-                shutil.rmtree(each, ignore_errors=True)
-
-    def stop(self, job: Job, now: datetime) -> None:
-        """SIGTERM, and what is in the model folder by then is kept."""
+    def stop(self, job: J, now: datetime) -> None:
+        """SIGTERM, and what is there by then is kept as its kind keeps it."""
         if job.stopping:
             return
         job.stopping, job.status = True, "Stopping"
-        job.enter("Stopping", "Stopping the training job", now)
+        self._turn(job, "stop", now)
         if event := self._cancelled.get(job.id):
             event.set()
         if job.phase == "run":
-            self._world.executor.stop(unit_id(job), GRACE_S)
-        self._shelf.put(job)
-        self._world.wake.set()
+            self.world.executor.stop(self.unit_id(job), GRACE_S)
+        self.shelf.put(job)
+        self.world.wake.set()
 
-    def artifact(self, job: Job) -> str:
-        return f"{_target(job)}/model.tar.gz"
+    def begin(self, job: J) -> None:
+        """Take a new job."""
+        self.say(job, job.created)
+        self.shelf.put(job)
+        self.world.wake.set()
+
+    def say(self, job: J, now: datetime) -> None:
+        """Tell EventBridge how a job stands: before it is kept, so that a crash repeats an event and loses none."""
+        self.world.signals.emit("aws.sagemaker", *job_changed(self.noun, self.shown(job), job.tags), now)
+
+    def arn(self, name: str) -> str:
+        return f"arn:aws:sagemaker:{self.world.region}:{self.world.account}:{self.noun}-job/{name}"
+
+    def unit_id(self, job: J) -> str:
+        return f"{self.noun}/{job.id}"
+
+    def folder(self, job: J) -> Path:
+        return self.world.folder / self.place / job.id.replace("/", "-")
+
+    def log(self, job: J) -> Path:
+        return self.folder(job) / "container.log"
+
+    def do(self, job: J, what: str, work: Work) -> Future[Any]:
+        """Begin a piece of work once; later calls answer the same. The cloud is woken at its end."""
+        key = f"{job.id} {what}"
+        if key not in self.work:
+            function, arguments = work
+            self.work[key] = self.pool.submit(function, *arguments)
+            self.work[key].add_done_callback(lambda _: self.world.wake.set())
+        return self.work[key]
 
     # --- one step ---
 
-    def _move(self, job: Job, now: datetime) -> None:
+    def _move(self, job: J, now: datetime) -> None:
         if job.phase == "download":
             self._download(job, now)
         elif job.phase == "run":
@@ -105,180 +167,106 @@ class Jobs:
         elif job.phase == "upload":
             self._upload(job, now)
 
-    def _download(self, job: Job, now: datetime) -> None:
+    def _download(self, job: J, now: datetime) -> None:
         if job.started is None and job.stopping:
-            self._end(job, "Stopped", "Stopped", now, "Training job stopped")
+            self._end(job, "Stopped", now)
             return
         if job.started is None:
-            image = job.request["AlgorithmSpecification"]["TrainingImage"]
-            if self._world.executor.image_digest(image) is None:
-                self._fail(job, now, f"ClientError: Cannot pull the training image: {image} is not in the local registry")
+            image = self.image(job)
+            if self.world.executor.image_digest(image) is None:
+                words = f"Cannot pull the {self.noun} image: {image} is not in the local registry"
+                self._end(job, "Failed", now, f"ClientError: {words}")
                 return
             job.started = now
-            job.enter("Downloading", "Downloading input data", now)
+            self._turn(job, "download", now)
         cancelled = self._cancelled.setdefault(job.id, threading.Event())
         if job.stopping:
             cancelled.set()
-        work = self._do(job, "download", download, self._world.buckets, job.request, self._folder(job), cancelled.is_set)
+        work = self.do(job, "download", self.bringing(job, cancelled.is_set))
         if not work.done():
             self._look_at_time(job, now)
             return
         self._take(job, "download")
         fault = work.exception()
         if job.stopping:
-            self._end_stopped(job, now)
+            self._end(job, "Stopped", now)
         elif fault is not None:
-            self._fail(job, now, f"ClientError: {fault}")
+            self._end(job, "Failed", now, f"ClientError: {fault}")
         else:
             job.phase = "run"
-            self._shelf.put(job)  # before it is started: a crash between the two leaves no unit that nobody knows
-            self._world.executor.start(self._unit(job))
+            self.shelf.put(job)  # before it is started: a crash between the two leaves no unit that nobody knows
+            self.world.executor.start(self.unit(job))
 
-    def _watch(self, job: Job, now: datetime) -> None:
-        state = self._world.executor.state(unit_id(job))
-        self._tail(job).pump(self._world.logs, now, last=isinstance(state, Exited))
+    def _watch(self, job: J, now: datetime) -> None:
+        state = self.world.executor.state(self.unit_id(job))
+        self._tail(job).pump(self.world.logs, now, last=isinstance(state, Exited))
         if state is None or (_is_lost(state) and not job.stopping):
-            self._end(job, "Failed", "Failed", now, _LOST, _LOST)
+            self._end(job, "Failed", now, _LOST)
             return
-        # One that is quick is seen only when it has ended; it has trained all the same.
-        if not _has_run(job) and not job.stopping and _has_begun(state):
-            job.enter("Training", "Training image download completed. Training in progress.", now)
+        # One that is quick is seen only when it has ended; it has run all the same.
+        if not job.ran and not job.stopping and _has_begun(state):
+            job.ran = True
+            self._turn(job, "run", now)
         if not isinstance(state, Exited):
-            self._metrics(job, now, more=True)
+            self.looked(job, now, running=True)
             self._look_at_time(job, now)
-        elif self._metrics(job, now, more=False):  # a scan that is under way is let come to its end
+        elif self.looked(job, now, running=False):
             job.exit_code, job.phase, job.failure = state.code, "upload", state.because
-            job.enter("Uploading", "Uploading generated training model", now)
+            self._turn(job, "upload", now)
 
-    def _upload(self, job: Job, now: datetime) -> None:
-        with_model = job.exit_code == 0 or job.stopping
-        arguments = (self._world.buckets, _target(job), self._folder(job), self._log(job), job.metrics_place)
-        work = self._do(job, "upload", _scan_and_upload, *arguments, _definitions(job), with_model)
+    def _upload(self, job: J, now: datetime) -> None:
+        work = self.do(job, "upload", self.keeping(job))
         if not work.done():
             return
         self._take(job, "upload")
-        fault = work.exception()
-        if fault is None:
-            read, fault = work.result()
-            self._keep(job, read, now)
-        words = job.failure or failure_file(self._folder(job), MOST_WORDS)
+        fault = work.exception() or self.kept(job, work.result(), now)
+        words = job.failure or self.last_words(job)
         if not job.stopping and job.exit_code == CANNOT_START and job.failure:
-            self._fail(job, now, f"ClientError: {job.failure}")
+            self._end(job, "Failed", now, f"ClientError: {job.failure}")
         elif not job.stopping and job.exit_code != 0:
             # The exit code stays to be seen, however long the words are.
             tail = f", exit code: {job.exit_code}"
-            self._fail(job, now, f"AlgorithmError: {words}"[: MOST_WORDS - len(tail)] + tail)
+            self._end(job, "Failed", now, f"AlgorithmError: {words}"[: MOST_WORDS - len(tail)] + tail)
         elif fault is not None:
-            self._fail(job, now, f"ClientError: {fault}")
-        elif job.stopping:
-            self._end_stopped(job, now)
+            self._end(job, "Failed", now, f"ClientError: {fault}")
         else:
-            self._end(job, "Completed", "Completed", now, "Training job completed")
+            self._end(job, "Stopped" if job.stopping else "Completed", now)
 
-    def _look_at_time(self, job: Job, now: datetime) -> None:
+    def _look_at_time(self, job: J, now: datetime) -> None:
         limit_s = int(job.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DAY_S))
         if job.started is not None and not job.stopping and (now - job.started).total_seconds() > limit_s:
             job.overran = True
             self.stop(job, now)
 
-    # --- ends ---
-
-    def _fail(self, job: Job, now: datetime, reason: str) -> None:
-        reason = reason[:MOST_WORDS]
-        self._end(job, "Failed", "Failed", now, reason, reason)
-
-    def _end_stopped(self, job: Job, now: datetime) -> None:
-        if job.overran:
-            words = "Training job runtime exceeded MaxRuntimeInSeconds provided"
-            self._end(job, "Stopped", "MaxRuntimeExceeded", now, words)
-        else:
-            self._end(job, "Stopped", "Stopped", now, "Training job stopped")
-
-    def _end(self, job: Job, status: str, secondary: str, now: datetime, message: str, failure: str = "") -> None:
+    def _end(self, job: J, status: str, now: datetime, failure: str = "") -> None:
         """End a job; its files go, as with the instance that had them."""
-        job.finish(status, secondary, now, message, failure)
+        job.status, job.ended, job.failure, job.phase = status, now, failure[:MOST_WORDS], "done"
+        self._turn(job, "end", now)
         self._tails.pop(job.id, None)
         self._cancelled.pop(job.id, None)
-        unit, folder = unit_id(job), self._folder(job)
-        self._pool.submit(_clean, self._world.executor.forget, unit, folder)
+        self.pool.submit(_clean, self.world.executor.forget, self.unit_id(job), self.folder(job))
 
-    # --- work on threads ---
+    def _turn(self, job: J, turn: Turn, now: datetime) -> None:
+        job.modified = now
+        self.told(job, turn, now)
+        self.say(job, now)
 
-    def _do(self, job: Job, what: str, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Begin a piece of work once; later calls answer the same. The cloud is woken at its end."""
-        key = f"{job.id} {what}"
-        if key not in self._work:
-            self._work[key] = self._pool.submit(work, *arguments)
-            self._work[key].add_done_callback(lambda _: self._world.wake.set())
-        return self._work[key]
+    def _take(self, job: J, what: str) -> None:
+        del self.work[f"{job.id} {what}"]
 
-    def _take(self, job: Job, what: str) -> None:
-        del self._work[f"{job.id} {what}"]
-
-    # --- its log ---
-
-    def _metrics(self, job: Job, now: datetime, *, more: bool) -> bool:
-        """Take what a scan of the log has found, and begin another when there is more. True: none is under way."""
-        key = f"{job.id} metrics"
-        if key in self._work:
-            if not self._work[key].done():
-                return False
-            self._keep(job, self._work.pop(key).result(), now)
-        definitions, log = _definitions(job), self._log(job)
-        if more and definitions and log.is_file() and log.stat().st_size > job.metrics_place:
-            # Not woken at its end: a log that grows would be scanned without a pause.
-            self._work[key] = self._pool.submit(read_metrics, log, job.metrics_place, definitions)
-        return True
-
-    def _keep(self, job: Job, read: Read, now: datetime) -> None:
-        job.metrics_place = read.place
-        job.metrics |= {name: [value, now.isoformat()] for name, value in read.metrics.items()}
-
-    def _tail(self, job: Job) -> Tail:
+    def _tail(self, job: J) -> Tail:
         if job.id not in self._tails:
             stream = f"{job.name}/{HOST}-{int(job.created.timestamp())}"
-            self._tails[job.id] = Tail(self._log(job), LOG_GROUP, stream)
+            self._tails[job.id] = Tail(self.log(job), self.log_group, stream)
         return self._tails[job.id]
 
-    # --- its container ---
-
-    def _unit(self, job: Job) -> Unit:
-        specification, folder, region = job.request["AlgorithmSpecification"], self._folder(job), self._world.region
-        entrypoint = tuple(specification.get("ContainerEntrypoint") or ())
-        arguments = tuple(specification.get("ContainerArguments") or ())
-        platform = {
-            "TRAINING_JOB_NAME": job.name,
-            "TRAINING_JOB_ARN": job_arn(self._world, job.name),
-            "AWS_REGION": region,
-            "AWS_DEFAULT_REGION": region,
-        }
-        return Unit(
-            id=unit_id(job),
-            image=specification["TrainingImage"],
-            command=arguments or (() if entrypoint else ("train",)),
-            environment=platform | (job.request.get("Environment") or {}),
-            log=self._log(job),
-            entrypoint=entrypoint,
-            mounts={f"/opt/ml/{name}": folder / name for name in MOUNTED},
-        )
-
-    def _folder(self, job: Job) -> Path:
-        return self._world.folder / "jobs" / job.id.replace("/", "-")
-
-    def _log(self, job: Job) -> Path:
-        return self._folder(job) / "container.log"
-
-
-def unit_id(job: Job) -> str:
-    return f"training/{job.id}"
-
-
-def job_arn(world: World, name: str) -> str:
-    return f"arn:aws:sagemaker:{world.region}:{world.account}:training-job/{name}"
-
-
-def _has_run(job: Job) -> bool:
-    return any(step.status == "Training" for step in job.steps)
+    def _remove_folders(self) -> None:
+        """Those of jobs that have ended: the last gateway may have been killed before it came to it."""
+        needed = {self.folder(job) for job in self.shelf if not job.is_terminal}
+        folder = self.world.folder / self.place
+        for each in folder.iterdir() if folder.is_dir() else ():
+            if each not in needed:
+                shutil.rmtree(each, ignore_errors=True)
 
 
 def _has_begun(state: UnitState) -> bool:
@@ -293,27 +281,6 @@ def _is_lost(state: UnitState | None) -> bool:
     return state is None or bool(state.because and state.code != CANNOT_START)
 
 
-def _scan_and_upload(
-    buckets: Any, target: str, folder: Path, log: Path, place: int, definitions: dict[str, str], with_model: bool
-) -> tuple[Read, TransferFailed | None]:
-    """The last metrics count even when the result cannot be kept."""
-    read = read_metrics(log, place, definitions, last=True)
-    try:
-        upload(buckets, target, folder, with_model=with_model)
-    except TransferFailed as error:
-        return read, error
-    return read, None
-
-
 def _clean(forget: Callable[[str], None], unit: str, folder: Path) -> None:
     forget(unit)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _definitions(job: Job) -> dict[str, str]:
-    given: list[dict[str, str]] = job.request["AlgorithmSpecification"].get("MetricDefinitions") or []
-    return {each["Name"]: each["Regex"] for each in given}
-
-
-def _target(job: Job) -> str:
-    return f"{str(job.request['OutputDataConfig']['S3OutputPath']).rstrip('/')}/{job.name}/output"

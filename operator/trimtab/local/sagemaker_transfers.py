@@ -1,4 +1,4 @@
-"""What the platform does before and after a training container: /opt/ml is laid out and filled, then packed and uploaded.
+"""What the platform does before and after a container: /opt/ml is laid out and filled, then packed and uploaded.
 
 Runs on threads: takes values, changes no record, and can be repeated; what an interrupted download has left is used.
 Source: Amazon SageMaker Developer Guide, "How Amazon SageMaker provides training information" and "processes training
@@ -45,7 +45,7 @@ def download(buckets: Buckets, request: Mapping[str, Any], folder: Path, cancell
     _write(config / "inputdataconfig.json", {each["ChannelName"]: _described(each) for each in channels})
     for each in channels:
         uri, target = each["DataSource"]["S3DataSource"]["S3Uri"], folder / "input" / "data" / each["ChannelName"]
-        _fetch(buckets, uri, target, str(request.get("RoleArn", "")), cancelled)
+        fetch(buckets, uri, target, str(request.get("RoleArn", "")), cancelled)
 
 
 def upload(buckets: Buckets, target: str, folder: Path, *, with_model: bool) -> None:
@@ -98,6 +98,39 @@ def read_metrics(log: Path, place: int, definitions: Mapping[str, str], *, last:
     return Read(place, found)
 
 
+def fetch(buckets: Buckets, uri: str, target: Path, role: str, cancelled: Callable[[], bool]) -> None:
+    """Download everything under an S3 URI, a single object too, into a folder. Raises TransferFailed.
+
+    role: whom an input that is not there is said to be denied to. cancelled: asked before each object.
+    """
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    objects = [(key, size) for key, size in buckets.keys(bucket, prefix) if not key.endswith("/")]
+    if not objects:
+        raise TransferFailed(
+            f'Data download failed:No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that '
+            f"the bucket exists in the selected region, that objects exist under that S3 prefix, and that the role "
+            f'"{role}" has "s3:ListBucket" permissions on bucket "{bucket}".'
+        )
+    for key, size in objects:
+        if cancelled():
+            return
+        name = PurePosixPath(relative(key, prefix))
+        if name.is_absolute() or ".." in name.parts:
+            raise TransferFailed(f"Data download failed:The key {key} would lie outside the input's folder")
+        place = target / name
+        if place.is_file() and place.stat().st_size == size:
+            continue  # an earlier try has brought it
+        part = place.with_name(f"{place.name}.part")
+        try:
+            buckets.fetch(bucket, key, part)
+            part.rename(place)
+        except KeyError:
+            raise TransferFailed(f"Data download failed:{key} was deleted from {bucket} meanwhile") from None
+        except OSError as error:
+            raise TransferFailed(f"Data download failed:{key}: {error.strerror or error}") from error
+    target.mkdir(parents=True, exist_ok=True)
+
+
 def relative(key: str, prefix: str) -> str:
     """Where an object lies in its channel's folder: its key after the prefix, which need not end at a slash."""
     rest = key.removeprefix(prefix)
@@ -130,35 +163,6 @@ def _described(channel: Mapping[str, Any]) -> dict[str, str]:
         "S3DistributionType": "FullyReplicated",
         "RecordWrapperType": str(channel.get("RecordWrapperType", "None")),
     } | kind
-
-
-def _fetch(buckets: Buckets, uri: str, target: Path, role: str, cancelled: Callable[[], bool]) -> None:
-    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-    objects = [(key, size) for key, size in buckets.keys(bucket, prefix) if not key.endswith("/")]
-    if not objects:
-        raise TransferFailed(
-            f'Data download failed:No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that '
-            f"the bucket exists in the selected region, that objects exist under that S3 prefix, and that the role "
-            f'"{role}" has "s3:ListBucket" permissions on bucket "{bucket}".'
-        )
-    for key, size in objects:
-        if cancelled():
-            return
-        name = PurePosixPath(relative(key, prefix))
-        if name.is_absolute() or ".." in name.parts:
-            raise TransferFailed(f"Data download failed:The key {key} would lie outside the channel's folder")
-        place = target / name
-        if place.is_file() and place.stat().st_size == size:
-            continue  # an earlier try has brought it
-        part = place.with_name(f"{place.name}.part")
-        try:
-            buckets.fetch(bucket, key, part)
-            part.rename(place)
-        except KeyError:
-            raise TransferFailed(f"Data download failed:{key} was deleted from {bucket} meanwhile") from None
-        except OSError as error:
-            raise TransferFailed(f"Data download failed:{key}: {error.strerror or error}") from error
-    target.mkdir(parents=True, exist_ok=True)
 
 
 def _pack(source: Path, archive: Path) -> None:

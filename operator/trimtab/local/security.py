@@ -1,14 +1,15 @@
 """The gate of the local cloud: something that starts processes must not be reached from a web page.
 
-Refused: any foreign Origin or Host, and any request without a valid signature by the installation's own secret.
+Refused: any foreign Origin or Host, and any request without a valid signature by a key of this installation.
 Source: AWS Signature Version 4, "Create a signed AWS API request".
 """
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
 from trimtab.local.overlay import ServiceError
@@ -19,7 +20,7 @@ _SKEW = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The installation's own key."""
+    """An access key."""
 
     id: str
     secret: str
@@ -31,6 +32,7 @@ class Signed:
 
     service: str  # as the credential scope names it: "s3", "elasticloadbalancing"
     region: str
+    caller: Any  # whose the key is
 
 
 def check_origin(headers: Mapping[str, str], hosts: frozenset[str]) -> None:
@@ -41,8 +43,18 @@ def check_origin(headers: Mapping[str, str], hosts: frozenset[str]) -> None:
         raise ServiceError("AccessDenied", f"this host is not {' or '.join(sorted(hosts))}", 403)
 
 
-def check_signature(method: str, uri: str, headers: Mapping[str, str], body: bytes, key: Key, now: datetime) -> Signed:
-    """Verify a signature in the header or the query. headers: names in lower case. Raises ServiceError."""
+def check_signature(
+    method: str,
+    uri: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    find: Callable[[str], tuple[str, Any] | None],
+    now: datetime,
+) -> Signed:
+    """Verify a signature in the header or the query. Raises ServiceError.
+
+    headers: names in lower case. find: (secret, whose it is) of an access key id, None for one that is not known.
+    """
     path, _, query = uri.partition("?")
     given = headers.get("authorization", "")
     if given.startswith(_ALGORITHM):
@@ -67,19 +79,20 @@ def check_signature(method: str, uri: str, headers: Mapping[str, str], body: byt
     if len(parts) != 5:
         raise ServiceError("IncompleteSignature", "the credential scope is not whole", 403)
     id_, day, region, service, _ = parts
-    if not hmac.compare_digest(id_, key.id):
+    known = find(id_)
+    if known is None:
         raise ServiceError("InvalidClientTokenId", "the access key is not this local cloud's: see `trimtab local env`", 403)
     _check_time(stamp, expires, now)
     signed = "".join(f"{name}:{' '.join(headers.get(name, '').split())}\n" for name in names.split(";"))
     canonical = "\n".join((method, _path(path, service), _query(query), signed, names, payload))
     scope = f"{day}/{region}/{service}/aws4_request"
     text = "\n".join((_ALGORITHM, stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()))
-    secret = f"AWS4{key.secret}".encode()
+    secret = f"AWS4{known[0]}".encode()
     for part in (day, region, service, "aws4_request"):
         secret = hmac.new(secret, part.encode(), hashlib.sha256).digest()
     if not hmac.compare_digest(hmac.new(secret, text.encode(), hashlib.sha256).hexdigest(), signature):
         raise ServiceError("SignatureDoesNotMatch", "the signature does not match", 403)
-    return Signed(service, region)
+    return Signed(service, region, known[1])
 
 
 def _check_time(stamp: str, expires: timedelta, now: datetime) -> None:

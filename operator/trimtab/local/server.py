@@ -33,7 +33,7 @@ from trimtab.local.security import Key
 
 log = logging.getLogger("trimtab.local")
 _TICK_S = 0.1
-_THREADS = 16
+_THREADS = 48  # of which long polls may hold 32
 _CONNECTION = "trimtab.connection"
 
 
@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--invoke-port", type=int, required=True)
+    parser.add_argument("--speed", type=float, default=1.0)
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
     stop = threading.Event()
@@ -52,11 +53,16 @@ def main() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stopped)
-    with_gateway(given.state, given.port, given.invoke_port, stop)
+    with_gateway(given.state, given.port, given.invoke_port, stop, speed=given.speed)
 
 
 def with_gateway(
-    folder: Path, port: int, invoke_port: int, stop: threading.Event, ready: Callable[[Cloud], None] | None = None
+    folder: Path,
+    port: int,
+    invoke_port: int,
+    stop: threading.Event,
+    ready: Callable[[Cloud], None] | None = None,
+    speed: float = 1.0,
 ) -> None:
     """Serve until `stop` is set. `ready` is called once it answers."""
     own_folder(folder)
@@ -74,7 +80,7 @@ def with_gateway(
     gateway.gateway = _Gateway
     gateway.prepare()  # raises OSError while nothing else has begun
     port = int(gateway.bind_addr[1])
-    settings = Settings(folder, ACCOUNT, REGION, port, invoke_port, key)
+    settings = Settings(folder, ACCOUNT, REGION, port, invoke_port, key, speed)
     cloud = Cloud(settings, executor, OVERLAYS)
     lost = cloud.recover()
     for sentence in lost:
@@ -108,6 +114,7 @@ def with_gateway(
     finally:
         stop.set()
         cloud.world.wake.set()
+        cloud.world.signals.queues.close()  # its polls would hold the gateway up
         gateway.stop()
         threads[1].join(timeout=5)
         cloud.close()

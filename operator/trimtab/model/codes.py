@@ -115,7 +115,11 @@ CODES: Mapping[str, Code] = {
         "Once links are followed it ends outside, so the document would not mean the same elsewhere.",
         "Move the files into the document's folder.",
     ),
-    "TT2004": Code("A file is no regular file", "It cannot be read, or is a device, a pipe or a socket.", "Remove it."),
+    "TT2004": Code(
+        "A file cannot be used",
+        "It cannot be read, is a device, a pipe or a socket, or its name is not UTF-8.",
+        "Remove it.",
+    ),
     "TT2005": Code(
         "A file changed while it was read",
         "Nothing is trained on data that moves: its digest would name neither the old nor the new.",
@@ -132,6 +136,23 @@ CODES: Mapping[str, Code] = {
         "The command takes exactly one, and was given none or several.",
         "Name the file of the one you mean.",
     ),
+    "TT2009": Code(
+        "The files of a revision are not its model",
+        "What its deployment keeps of it was removed or written to: its digest would no longer be the recorded one.",
+        "Name another revision, or train it there again.",
+    ),
+    "TT2010": Code("A prefix is too large", "At most 50 GiB are copied.", "Name a smaller prefix."),
+    "TT2011": Code(
+        "A model's folder is not whole",
+        "The server needs model.onnx, card.json and golden.json; code of your own may load another model than the first. A "
+        "folder with a Dockerfile brings a server of its own, and needs none of them.",
+        "Add what is missing; `trimtab-container check --model FOLDER` says more.",
+    ),
+    "TT2012": Code(
+        "A source has too many documents",
+        "An operator keeps all of them at hand.",
+        "Divide it into several sources, or raise nothing: 10,000 deployments are more than an account's quotas allow.",
+    ),
     "TT3001": Code(
         "The environment moved",
         "Account, region or environment may not change while resources exist where they were.",
@@ -145,16 +166,37 @@ CODES: Mapping[str, Code] = {
     "TT3007": Code("There is no endpoint or key yet", "It is made with the first release.", "Wait until it is ready."),
     "TT3008": Code("A request is too large", "API Gateway takes 10 MB.", "Send fewer records at once."),
     "TT3009": Code("There is nothing to do", "It is so already, or there is none.", "See `trimtab history`."),
+    "TT3010": Code(
+        "The deployment was let go of",
+        "It was deleted under `policy.deletion: retain`: what exists stays, and nothing is done to it.",
+        "Apply its document to take it up again, or delete it all with `trimtab delete NAME --deletion delete`.",
+    ),
+    "TT3011": Code(
+        "A deployment is declared twice",
+        "Two sources, or two files of one, have it, and nobody could say which one holds. What it was before stays.",
+        "Remove it from all but one.",
+    ),
+    "TT3012": Code(
+        "A source may not speak for a namespace",
+        "The operator's configuration limits each source to namespaces.",
+        "Move the document, or allow the namespace there.",
+    ),
     "TT4001": Code("Files are not at hand", "They must be sent, and their folder is not here.", "Apply from that folder."),
     "TT4002": Code("uv is not here", "Wheels are installed into an image with uv.", "Install uv."),
     "TT4003": Code("A package cannot be installed", "See what uv says.", "Correct the requirements."),
+    "TT4004": Code(
+        "A Dockerfile cannot be built as layers",
+        "It is read, not run: FROM, ARG, ENV, LABEL, WORKDIR, EXPOSE, USER, ENTRYPOINT, CMD, COPY, and `RUN pip install` of "
+        "exact versions. Anything else is refused, never left out.",
+        "See the message; what must be run belongs into the base image.",
+    ),
     "TT5001": Code("The local cloud is not up", "Nothing answers where it was.", "Run `trimtab local up`."),
     "TT5002": Code("The state folder is open to others", "It holds keys.", "Run chmod 700 on it."),
     "TT5003": Code("The local cloud did not start", "Its log says why.", "Read the log, and run it again."),
     "TT5004": Code("A port is in use", "Another program listens there.", "Choose another port, or stop that program."),
     "TT5005": Code("A command is not there", "It cannot be found or run.", "Correct its name, or install it."),
     "TT5006": Code(
-        "A fault cannot be injected", "The local cloud does not know it.", "See `trimtab local fault add --help`."
+        "The local cloud refuses what it is told", "It knows no such fault or user.", "See the command's own `--help`."
     ),
     "TT6001": Code(
         "There is nothing of that name to explain", "No field and no code has it.", "Start at `trimtab explain`."
@@ -163,4 +205,22 @@ CODES: Mapping[str, Code] = {
     "TT6003": Code(
         "A project cannot start from this model", "It is no file, or the template has none.", "Name a .onnx file, or s3://."
     ),
+    "TT6004": Code(
+        "A plan cannot be used",
+        "It was edited, is of another version, or was printed rather than saved.",
+        "Save it anew with `trimtab plan FILES --out PLAN`.",
+    ),
+    "TT6005": Code(
+        "A plan is stale",
+        "The document, its files, the environment, what was pinned or what is live moved since the plan was made; the "
+        "message names each. Nothing was done.",
+        "Plan again, read what it says now, and apply that.",
+    ),
+    "TT6006": Code(
+        "A folder holds no page", "`trimtab page` serves a folder that holds an index.html.", "Name it with --folder."
+    ),
+    "TT6007": Code(
+        "The operator's configuration cannot be used", "It names nothing to watch, or is none.", "See `trimtab run --help`."
+    ),
+    "TT6008": Code("A package is not installed", "A part of trimtab needs it.", "Install the extra that is named."),
 }

@@ -15,6 +15,9 @@ KindName = Literal[
     "apigateway.Stage",
     "apigateway.UsagePlan",
     "apigatewayv2.VpcLink",
+    "autoscaling.ScalableTarget",
+    "autoscaling.ScalingPolicy",
+    "cloudwatch.Alarm",
     "ecr.Image",
     "ecr.Repository",
     "ecs.Cluster",
@@ -27,6 +30,7 @@ KindName = Literal[
     "iam.Role",
     "logs.LogGroup",
     "s3.Content",
+    "sagemaker.ProcessingJob",
     "sagemaker.TrainingJob",
     "trimtab.Artifact",
     "trimtab.Gate",
@@ -84,7 +88,9 @@ class Policy(Model):
         max_length=50,
     )
     deletion: Literal["delete", "retain"] = field(
-        "none", "What becomes of the resources when the document is deleted.", "delete"
+        "none",
+        "What becomes of what exists when the deployment is deleted: it goes too, or stays and is let go of.",
+        "delete",
     )
     adoption: Literal["never", "ifIdentical", "takeOver"] = field(
         "none", "What may be taken over that is there already and is not ours; the environment bounds takeOver.", "never"

@@ -5,13 +5,12 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from trimtab.model.base import API_VERSION, LABEL, Metadata, Model, field, rule
-from trimtab.model.values import DOMAIN, distinct
+from trimtab.model.values import BUCKET, DOMAIN, distinct
 
 ACCOUNT = r"^[0-9]{12}$"
-REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]+$"
+REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"
 _ROLE = r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[a-zA-Z0-9_+=,.@/-]+$"
 _POLICY = r"^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[a-zA-Z0-9_+=,.@/-]+$"
-_BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 _IMAGE = r"^[^\s]+$"
 # Source: Amazon CloudWatch Logs API, PutRetentionPolicy.
 RETENTIONS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
@@ -52,9 +51,9 @@ class Roles(Model):
 class Buckets(Model):
     """Buckets of the environment. trimtab writes in them and never deletes one."""
 
-    state: str = field("none", "Bucket of the ledgers.", pattern=_BUCKET, examples=["example-trimtab-state"])
+    state: str = field("none", "Bucket of the ledgers.", pattern=BUCKET, examples=["example-trimtab-state"])
     data: str = field(
-        "none", "Bucket of datasets, code, training output and models.", pattern=_BUCKET, examples=["example-trimtab-data"]
+        "none", "Bucket of datasets, code, training output and models.", pattern=BUCKET, examples=["example-trimtab-data"]
     )
 
 

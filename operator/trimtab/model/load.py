@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from pydantic import ValidationError
 
@@ -12,14 +12,18 @@ from trimtab.model.base import API_VERSION
 from trimtab.model.deployment import ModelDeployment
 from trimtab.model.environment import Environment
 from trimtab.model.mistakes import near, said
+from trimtab.model.operator import OperatorConfig
 from trimtab.model.positions import Positions
 from trimtab.model.yaml_loader import Tree, read
 
 __all__ = ["KINDS", "Document", "Positions", "load"]
 
-KINDS: Mapping[str, type[ModelDeployment] | type[Environment]] = {
+Value: TypeAlias = ModelDeployment | Environment | OperatorConfig
+_Kind: TypeAlias = type[ModelDeployment] | type[Environment] | type[OperatorConfig]
+KINDS: Mapping[str, _Kind] = {
     "ModelDeployment": ModelDeployment,
     "Environment": Environment,
+    "OperatorConfig": OperatorConfig,
 }
 _GROUP = API_VERSION.partition("/")[0]
 
@@ -28,7 +32,7 @@ _GROUP = API_VERSION.partition("/")[0]
 class Document:
     """One checked document."""
 
-    value: ModelDeployment | Environment
+    value: Value
     positions: Positions
     file: str
     warnings: tuple[str, ...] = ()
@@ -94,7 +98,9 @@ def _place(error: UserError) -> Position:
     return error.position or Position("")
 
 
-def _model(value: Any, positions: Positions) -> tuple[type[ModelDeployment] | type[Environment] | None, list[UserError]]:
+def _model(
+    value: Any, positions: Positions
+) -> tuple[type[ModelDeployment] | type[Environment] | type[OperatorConfig] | None, list[UserError]]:
     """What a document is by its apiVersion and kind, or what is wrong with the two."""
 
     def wrong(path: str, message: str, fix: str, code: str = "TT1010") -> UserError:
@@ -132,7 +138,7 @@ def _as_json(value: Any) -> Any:
     return value
 
 
-def _warnings(value: ModelDeployment | Environment, positions: Positions) -> Iterator[str]:
+def _warnings(value: Value, positions: Positions) -> Iterator[str]:
     """What is allowed and should be meant."""
     if isinstance(value, ModelDeployment) and value.spec.serving.gateway.auth == "none":
         place = positions.of("spec.serving.gateway.auth")

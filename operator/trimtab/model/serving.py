@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from trimtab.core.quantities import cpu_millicores, fargate_fits, memory_mib
 from trimtab.model.base import Model, field, rule
-from trimtab.model.values import DOMAIN, FILE, VARIABLE, Cpu, Duration, Memory, Patterns, distinct, duration
+from trimtab.model.values import DOMAIN, FILE, METRIC, ORIGIN, VARIABLE, Cpu, Duration, Memory, Patterns, distinct, duration
 
 _SERVING_FILES = ("serve/", "inference.py", "!*.md", "!__pycache__/")
 _OURS = ("TRIMTAB_", "SAGEMAKER_BASE_DIR", "SAGEMAKER_BIND_TO_PORT")
@@ -27,7 +27,8 @@ class Image(Model):
 
     dockerfile: str = field(
         "result",
-        "Dockerfile inside the code folder, for builders that use one; its content is part of the image's key.",
+        "Dockerfile inside the model's folder, for a server of one's own; in the code folder, for builders that use one. "
+        "Its content is part of the image's key.",
         "Dockerfile",
         max_length=255,
         pattern=FILE,
@@ -57,23 +58,43 @@ class Resources(Model):
 
 
 class ScalingTarget(Model):
-    """What autoscaling holds."""
+    """What autoscaling holds. It adds after three minutes above, and removes after fifteen well below."""
 
     metric: str = field(
-        "none", "cpu, memory, requests, or the name of a custom metric.", "cpu", min_length=1, max_length=255
+        "none",
+        "cpu or memory (percent of what a replica has), requests (a minute, for each replica), or a metric of your own: its "
+        "name in CloudWatch's namespace trimtab, with the dimension Deployment = <namespace>/<name>.",
+        "cpu",
+        min_length=1,
+        max_length=255,
+        pattern=METRIC,
+        examples=["cpu", "requests"],
     )
-    value: float = field("none", "Value to hold: percent for cpu and memory, a minute's number for requests.", 60, gt=0)
+    value: float = field("none", "Value to hold; needed for all but cpu and memory.", 60, gt=0, examples=[60])
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        share = self.metric in ("cpu", "memory")
+        if share and self.value > 100:
+            raise rule(f"{self.value:g} is more than all of it", at="value", fix=f"{self.metric} is in percent: 1 to 100")
+        if not share and "value" not in self.model_fields_set:
+            raise rule(f"is missing: {self.metric} has no default", at="value", fix="write value")
+        return self
 
 
 class Replicas(Model):
     """How many replicas serve."""
+
+    together = {"target": ("max",)}
 
     # Two by default: one replica that is replaced or lost would be an outage of the endpoint.
     min: int = field("none", "The fewest replicas; as many as there are while nothing scales.", 2, ge=1, le=1000)
     max: int | None = field(
         "none", "The most replicas that autoscaling may start; as many as `min` when left out.", None, ge=1, le=1000
     )
-    target: ScalingTarget | None = field("none", "What autoscaling holds between `min` and `max`.", None)
+    target: ScalingTarget | None = field(
+        "none", "What autoscaling holds between `min` and `max`; 60 percent of cpu when left out.", None
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -84,6 +105,11 @@ class Replicas(Model):
     @property
     def most(self) -> int:
         return self.max if self.max is not None else self.min
+
+    @property
+    def scaling(self) -> ScalingTarget | None:
+        """What an autoscaler holds; None when there is nothing for it to choose."""
+        return (self.target or ScalingTarget()) if self.most > self.min else None
 
 
 class Rollout(Model):
@@ -110,10 +136,10 @@ class Throttle(Model):
 class Cors(Model):
     """Which web pages may call the endpoint."""
 
-    allow_origins: Annotated[
-        tuple[Annotated[str, Field(max_length=255, pattern=r"^(\*|https?://[^/\s]+)$")], ...], AfterValidator(distinct)
-    ] = field(
-        "none", "Origins of the pages, or *; none when left out.", (), max_length=20, examples=[["https://example.com"]]
+    allow_origins: Annotated[tuple[Annotated[str, Field(max_length=255, pattern=ORIGIN)], ...], AfterValidator(distinct)] = (
+        field(
+            "none", "Origins of the pages, or *; none when left out.", (), max_length=20, examples=[["https://example.com"]]
+        )
     )
 
 
@@ -169,7 +195,11 @@ class Serving(Model):
         max_length=64,
         examples=[{"LOG_LEVEL": "info"}],
     )
-    replicas: Replicas = field("none", "How many replicas serve.", Replicas)
+    replicas: Replicas = field(
+        "none",
+        "How many replicas serve. With max above min an autoscaler chooses, and every edit keeps its choice.",
+        Replicas,
+    )
     rollout: Rollout = field("none", "How a new release takes over.", Rollout)
     gateway: Gateway = field("none", "The public way in.", Gateway)
     volumes: tuple[Volume, ...] = field("result", "EFS access points that replicas mount.", (), max_length=10)

@@ -18,8 +18,18 @@ from trimtab.model.values import (
     duration,
 )
 
-# Training leaves out what only serves, and what is for people: an edit of those trains nothing again.
-_TRAINING_FILES = ("**", "!*.md", "!tests/", "!Dockerfile", "!serve/", "!inference.py", "!__pycache__/", "!.*")
+# Training leaves out what only serves or evaluates, and what is for people: an edit of those trains nothing again.
+_TRAINING_FILES = (
+    "**",
+    "!*.md",
+    "!tests/",
+    "!Dockerfile",
+    "!serve/",
+    "!inference.py",
+    "!evaluate.py",
+    "!__pycache__/",
+    "!.*",
+)
 _DAY_S = 24 * 3600
 
 MetricName = Annotated[str, Field(min_length=1, max_length=255)]
@@ -238,7 +248,7 @@ class Gate(Model):
 
 
 class Champion(Model):
-    """Comparison with the model that serves now, when both were evaluated on the same data."""
+    """Comparison with the model that serves now, on the candidate's test data."""
 
     metric: MetricName = field("none", "Metric to compare by; more is better.", examples=["test:accuracy"])
     tolerated_loss: float = field("none", "How far below the serving model's value a new one may be.", 0.0, ge=0)
@@ -255,3 +265,12 @@ class Evaluation(Model):
         examples=[[{"metric": "test:accuracy", "atLeast": 0.95}]],
     )
     champion: Champion | None = field("none", "Comparison with the model that serves now; none when left out.", None)
+    entry_point: str = field(
+        "none",
+        "Script inside the code folder that evaluates a given model: the champion, where it was measured on other test "
+        "data. Without the script it is not compared there, and the gate says so.",
+        "evaluate.py",
+        max_length=255,
+        pattern=FILE,
+        examples=["evaluate.py"],
+    )

@@ -7,9 +7,11 @@ from trimtab.core.errors import UserError
 from trimtab.core.quantities import duration_s
 from trimtab.model.base import Model
 from trimtab.model.deployment import ModelDeployment
-from trimtab.model.environment import Environment
 from trimtab.model.fields import field_at
 from trimtab.model.load import Document
+from trimtab.model.mistakes import near
+from trimtab.model.operator import OperatorConfig
+from trimtab.model.training import Evaluation
 
 FRAMEWORKS = ("pytorch", "sklearn")
 
@@ -19,6 +21,8 @@ _Rule = tuple[str, Callable[[Any], bool], str]
 
 def refuse_unbuilt(document: Document) -> list[UserError]:
     """Every use of what is not built yet, at its place. Defaults are never among them."""
+    if isinstance(document.value, OperatorConfig):
+        return []
     rules = _DEPLOYMENT if isinstance(document.value, ModelDeployment) else _ENVIRONMENT
     return [
         UserError(
@@ -41,12 +45,13 @@ def _without(model: type[Model], path: str) -> str:
 
 
 def _framework(document: Document) -> Iterator[UserError]:
-    if isinstance(document.value, Environment) or document.value.spec.training is None:
+    if not isinstance(document.value, ModelDeployment) or document.value.spec.training is None:
         return
     framework = document.value.spec.training.framework
     if framework and framework.name not in FRAMEWORKS:
         yield UserError(
-            f"training with {framework.name} is not built yet; there is {', '.join(FRAMEWORKS)}",
+            f"training with {framework.name} is not built yet; there is {', '.join(FRAMEWORKS)}"
+            f"{near(framework.name, FRAMEWORKS)}",
             position=document.positions.of("spec.training.framework.name"),
             code="TT1100",
             reason="NotBuiltYet",
@@ -54,19 +59,24 @@ def _framework(document: Document) -> Iterator[UserError]:
         )
 
 
-def _remote(source: str) -> bool:
-    return "://" in source or source.startswith("git@")
+def _from_git(source: str) -> bool:
+    return not source.startswith("s3://") and ("://" in source or source.startswith("git@"))
 
 
 _DEPLOYMENT: tuple[_Rule, ...] = (
     (
         "spec.dataset.source",
-        lambda spec: bool(spec.dataset and _remote(spec.dataset.source)),
-        "a dataset that is not a folder",
+        lambda spec: bool(spec.dataset and _from_git(spec.dataset.source)),
+        "a dataset that is neither a folder nor in S3",
     ),
+    ("spec.dataset", lambda spec: bool(spec.dataset and spec.model), "a dataset beside a model that needs no training"),
     ("spec.dataset.pin", lambda spec: bool(spec.dataset and spec.dataset.pin != "copy"), "pin: verify"),
-    ("spec.code.source", lambda spec: bool(spec.code and _remote(spec.code.source)), "code that is not a folder"),
-    ("spec.model", lambda spec: spec.model is not None, "serving a model without training"),
+    ("spec.code.source", lambda spec: bool(spec.code and _from_git(spec.code.source)), "code from Git"),
+    (
+        "spec.model.source",
+        lambda spec: bool(spec.model and spec.model.source and _from_git(spec.model.source)),
+        "a model that is neither a folder nor in S3",
+    ),
     (
         "spec.training.instances.count",
         lambda spec: bool(spec.training and spec.training.instances.count > 1),
@@ -79,25 +89,19 @@ _DEPLOYMENT: tuple[_Rule, ...] = (
     ),
     ("spec.training.spot.enabled", lambda spec: bool(spec.training and spec.training.spot.enabled), "spot training"),
     ("spec.training.tuning", lambda spec: bool(spec.training and spec.training.tuning), "tuning"),
+    (
+        "spec.evaluation.entryPoint",
+        lambda spec: bool(spec.model and spec.evaluation.entry_point != Evaluation().entry_point),
+        "evaluating a champion again for a model that is not trained here",
+    ),
     ("spec.image.builder", lambda spec: spec.image.builder not in ("auto", "layers"), "this image builder"),
     ("spec.image.packaging", lambda spec: spec.image.packaging != "baked", "packaging: fetched"),
     ("spec.serving.target", lambda spec: spec.serving.target != "ecs", "this target"),
     ("spec.serving.resources.gpu", lambda spec: spec.serving.resources.gpu > 0, "serving on GPUs"),
-    (
-        "spec.serving.replicas.max",
-        lambda spec: spec.serving.replicas.most > spec.serving.replicas.min,
-        "autoscaling (max above min)",
-    ),
-    ("spec.serving.replicas.target", lambda spec: spec.serving.replicas.target is not None, "autoscaling"),
     ("spec.serving.rollout.strategy", lambda spec: spec.serving.rollout.strategy != "rolling", "this rollout strategy"),
     ("spec.serving.rollout.alarms", lambda spec: bool(spec.serving.rollout.alarms), "rolling back on alarms"),
     ("spec.serving.rollout.bake", lambda spec: duration_s(spec.serving.rollout.bake) > 0, "baking"),
     ("spec.serving.gateway.auth", lambda spec: spec.serving.gateway.auth in ("iam", "jwt"), "this kind of auth"),
-    (
-        "spec.serving.gateway.cors.allowOrigins",
-        lambda spec: len(spec.serving.gateway.cors.allow_origins) > 1,
-        "more than one origin",
-    ),
     ("spec.serving.gateway.domain", lambda spec: spec.serving.gateway.domain is not None, "a domain of its own"),
     (
         "spec.serving.gateway.keySecret",
@@ -109,9 +113,7 @@ _DEPLOYMENT: tuple[_Rule, ...] = (
     ("spec.monitoring.capture.percent", lambda spec: spec.monitoring.capture.percent > 0, "capture"),
     ("spec.monitoring.drift.enabled", lambda spec: spec.monitoring.drift.enabled, "watching for drift of the data"),
     ("spec.monitoring.action", lambda spec: spec.monitoring.action != "alert", "this action"),
-    ("spec.policy.deletion", lambda spec: spec.policy.deletion != "delete", "deletion: retain"),
     ("spec.policy.adoption", lambda spec: spec.policy.adoption != "never", "adoption"),
-    ("spec.suspend", lambda spec: spec.suspend, "suspending"),
 )
 
 _ENVIRONMENT: tuple[_Rule, ...] = (

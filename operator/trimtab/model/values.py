@@ -13,6 +13,9 @@ INSTANCE = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
 FILE = r"^[^/\x00][^\x00]*$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 DOMAIN = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$"
+BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+ORIGIN = r"^(\*|https?://([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?)$"
+METRIC = r"^[A-Za-z0-9_./-]+$"
 NUMBERED = r"[0-9]+(\.[0-9]+)?"
 
 
@@ -64,6 +67,13 @@ def _span(seconds: int) -> str:
 _BRACKETS = 100  # more are no expression for a log line, and nested they exhaust the parser
 
 
+def _source(text: str) -> str:
+    """An S3 URI names a bucket, by the rules for such names (Amazon S3 user guide); anything else is looked at later."""
+    if text.startswith("s3://") and not re.match(BUCKET, text.removeprefix("s3://").partition("/")[0]):
+        raise rule(f"{text!r} names no bucket", fix="write s3://<bucket>/<prefix>")
+    return text
+
+
 def _expression(text: str) -> str:
     shown = repr(text if len(text) <= 60 else f"{text[:60]}...")
     if text.count("(") > _BRACKETS:
@@ -109,7 +119,7 @@ Duration: TypeAlias = Annotated[
     str, Field(max_length=32, json_schema_extra={"pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"})
 ]
 Expression: TypeAlias = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_expression)]
-Source: TypeAlias = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[^\x00]*$")]
+Source: TypeAlias = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[^\x00]*$"), AfterValidator(_source)]
 Patterns: TypeAlias = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=255)], ...], Field(max_length=100)]
 InstanceType: TypeAlias = Annotated[str, Field(max_length=63, pattern=INSTANCE)]
 Hyperparameter: TypeAlias = bool | int | float | Annotated[str, Field(max_length=2500)]

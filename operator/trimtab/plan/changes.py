@@ -5,12 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeGuard, cast
 
-ContentName: TypeAlias = Literal["dataset", "training", "serving", "dockerfile"]
+from trimtab.core.kind import Difference, Ref
+
+ContentName: TypeAlias = Literal["dataset", "training", "evaluation", "serving", "dockerfile", "model"]
 CONTENTS: Mapping[ContentName, str] = {
     "dataset": "dataset",
     "training": "training code",
+    "evaluation": "evaluation script",
     "serving": "serving code",
     "dockerfile": "Dockerfile",
+    "model": "model",
 }
 
 
@@ -69,6 +73,24 @@ def spread(path: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]
     """(path, before, after) of each leaf that differs between two live values; JSON inside text is opened."""
     for steps, old, new in leaves(_opened(before), _opened(after)):
         yield path_text(path, steps), old, new
+
+
+def shown_difference(each: Difference) -> Iterator[dict[str, Any]]:
+    """Rows {path, have, want} of JSON values, one for each field below that differs."""
+    if isinstance(each.have, Ref) or isinstance(each.want, Ref):
+        yield {"path": each.path, "have": _plain(each.have), "want": _plain(each.want)}
+        return
+    for path, have, want in spread(each.path, _plain(each.have), _plain(each.want)):
+        yield {"path": path, "have": have, "want": want}
+
+
+def _plain(value: Any) -> Any:
+    """As JSON values: dataclasses and whatever else a kind compares are shown as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(child) for key, child in cast(Mapping[Any, Any], value).items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(child) for child in cast(Sequence[Any], value)]
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
 
 
 def content_edit(name: ContentName, before: str, after: str, old: Mapping[str, str], new: Mapping[str, str]) -> ContentEdit:

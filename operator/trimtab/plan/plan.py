@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from trimtab.core.canonical import digest_of
 from trimtab.core.kind import (
     AnyKind,
     Broken,
@@ -109,6 +108,7 @@ class History:
 
 
 _ALL_CORRECTED = Rules()
+_TO_BE_DELETED = Standing("pending", "to be deleted", look_again_s=_DELETE_S)
 Kinds: TypeAlias = Mapping[str, AnyKind]
 Decision: TypeAlias = tuple[Standing, Action | None]
 
@@ -122,13 +122,15 @@ def plan(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds, rules
     standings: dict[str, Standing] = {}
     actions: list[Action] = []
     values: dict[Ref, object] = {}
+    settled: dict[str, bool] = {}
     for node in graph:
         seen = snapshot.seen[node.id]
         blocker = next((parent for parent in node.parents if not standings[parent].is_ok), None)
         transfer, replaces = snapshot.transfers.get(node.id), _replaced(node, snapshot)
-        settled = history.is_settled(node)
+        # Another task definition for the service is an edit of the release: a Ref looks the same before and after.
+        settled[node.id] = history.is_settled(node) and all(settled[ref.node] for ref in node.refs)
         desired = resolved(node.desired, values) if node.refs else node.desired
-        case = _Case(node, kinds[node.kind], desired, transfer, blocker, replaces, rules, settled)
+        case = _Case(node, kinds[node.kind], desired, transfer, blocker, replaces, rules, settled[node.id])
         standing, action = _decide(case, seen, history)
         standings[node.id] = standing
         actions += [action] if action else []
@@ -140,10 +142,13 @@ def plan(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds, rules
     return Plan(tuple(actions), standings)
 
 
-def teardown(stale: Sequence[Stale], kinds: Kinds) -> Plan:
-    """Delete what is there and no longer wanted, highest rank first; the next rank waits until that one is gone."""
+def teardown(stale: Sequence[Stale], kinds: Kinds, below: Sequence[str] = ()) -> Plan:
+    """Delete what is there and no longer wanted, highest rank first; the next rank waits until that one is gone.
+
+    below: ids of what is of a lower rank than all of it, and need not be read until it is its turn.
+    """
     there = [each for each in stale if not isinstance(each.seen, Absent)]
-    standings = {each.id: _leaving(each.seen) for each in there}
+    standings = {each.id: _leaving(each.seen) for each in there} | dict.fromkeys(below, _TO_BE_DELETED)
     rank = max((kinds[each.kind].rank for each in there), default=0)
     actions = tuple(
         Action("delete", each.id, "no longer declared", observed=each.seen.observed, identity=each.identity)
@@ -151,11 +156,6 @@ def teardown(stale: Sequence[Stale], kinds: Kinds) -> Plan:
         if kinds[each.kind].rank == rank and isinstance(each.seen, Found)
     )
     return Plan(actions, standings)
-
-
-def fingerprint(graph: Graph, snapshot: Snapshot) -> str:
-    """A digest of what a plan stands on: the desired nodes, and which of them were there."""
-    return digest_of({node.id: [repr(node.desired), type(snapshot.seen[node.id]).__name__] for node in graph})
 
 
 def values_of(node: Node, seen: Found, graph: Graph) -> dict[Ref, object]:
@@ -299,7 +299,7 @@ def _waiting(parent: str) -> Standing:
 def _leaving(seen: Seen) -> Standing:
     if isinstance(seen, Unknown):
         return _unread(seen)
-    return Standing("pending", "to be deleted", look_again_s=_DELETE_S)
+    return _TO_BE_DELETED
 
 
 def _tag_drift(desired: Any, seen: Found) -> tuple[Difference, ...]:

@@ -7,16 +7,17 @@ Source: kstatus (sigs.k8s.io/cli-utils), Kubernetes API conventions on condition
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from trimtab.core.kind import Difference, Progress
+from trimtab.core.times import rfc3339
 from trimtab.graph.node import STAGES, Graph, Stage
 from trimtab.plan.drift import told
 from trimtab.plan.plan import Plan, Standing
 from trimtab.plan.snapshot import Found, Snapshot
 
 Truth: TypeAlias = Literal["True", "False", "Unknown"]
-SERVICE = "ecs.Service/service"
+SERVICE, GATE = "ecs.Service/service", "trimtab.Gate/gate"
 STAGE_CONDITIONS: Mapping[str, tuple[Stage, ...]] = {
     "DatasetReady": ("dataset",),
     "Trained": ("training",),
@@ -82,13 +83,15 @@ def conditions(
     since: Mapping[str, tuple[str, str]],
     troubles: Sequence[Trouble],
     held: int | None = None,
+    suspended: str = "",
 ) -> tuple[Condition, ...]:
     """Every condition of a deployment after a pass.
 
     since: of the last pass, by type: (status, RFC 3339); a status that is still the same keeps its time.
     troubles: of the last pass that acted. held: number of the revision that a person rolled back to.
+    suspended: since when a person has it left alone, "the document" where that says so, "" where neither.
     """
-    at = snapshot.at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    at = rfc3339(snapshot.at)
 
     def condition(type_: str, status: Truth, reason: str, message: str) -> Condition:
         held = since.get(type_, ("", ""))
@@ -97,15 +100,16 @@ def conditions(
     troubles = [each for each in troubles if not plan.standings.get(each.node, _OK).is_ok]  # the rest are over
     stuck = stuck_on(plan, troubles)
     settled = plan.is_converged
-    stages = [condition(type_, *_stage(graph, plan, members)) for type_, members in STAGE_CONDITIONS.items()]
+    stages = [condition(type_, *_stage(graph, plan, snapshot, members)) for type_, members in STAGE_CONDITIONS.items()]
     drift = [(node, each.drift) for node, each in plan.standings.items() if each.drift]
     drift += [(action.node, action.differences) for action in plan.actions if action.is_drift]
     return (
-        condition("Ready", *_ready(plan, stuck, held)),
+        condition("Ready", *(_left_alone(plan, suspended) or _ready(plan, stuck, held))),
         condition("Serving", *_serving(snapshot)),
-        condition("Reconciling", "False" if settled or stuck else "True", *_moving(plan, troubles)),
+        condition("Reconciling", "False" if settled or stuck or suspended else "True", *_moving(plan, troubles)),
         condition("Stalled", *(("True", *stuck) if stuck else ("False", _calm(settled), ""))),
         condition("Drifted", *_drifted(drift)),
+        condition("Suspended", *_suspended(suspended)),
         *stages,
     )
 
@@ -122,6 +126,19 @@ def stuck_on(plan: Plan, troubles: Sequence[Trouble]) -> tuple[str, str] | None:
         if each.is_ in ("broken", "refused") or each.reason == "AccessDenied":
             return each.reason, f"{node}: {each.because}"
     return None
+
+
+def _left_alone(plan: Plan, suspended: str) -> tuple[Truth, str, str] | None:
+    """What Ready says of a suspended deployment that is not as declared; None where that makes no difference."""
+    return ("False", *_suspended(suspended)[1:]) if suspended and not plan.is_converged else None
+
+
+def _suspended(suspended: str) -> tuple[Truth, str, str]:
+    if not suspended:
+        return "False", "NotSuspended", ""
+    if suspended == "the document":
+        return "True", "Suspended", "the document says suspend: true; nothing is done until that is changed"
+    return "True", "Suspended", f"left alone since {suspended}; `trimtab resume` ends that"
 
 
 def _drifted(drift: Sequence[tuple[str, Sequence[Difference]]]) -> tuple[Truth, str, str]:
@@ -167,13 +184,26 @@ def _serving(snapshot: Snapshot) -> tuple[Truth, str, str]:
     return "False", "NoTasks", f"none of {wanted} tasks runs"
 
 
-def _stage(graph: Graph, plan: Plan, members: tuple[Stage, ...]) -> tuple[Truth, str, str]:
+def _stage(graph: Graph, plan: Plan, snapshot: Snapshot, members: tuple[Stage, ...]) -> tuple[Truth, str, str]:
     standings = [plan.standings[node.id] for node in graph if node.stage in members]
     worst = min(standings, key=lambda each: _WORST.index(each.is_), default=Standing("ok"))
     if worst.is_ok:
-        return "True", "AsDeclared", ""
+        return ("True", *_judged(snapshot)) if "evaluation" in members else ("True", "AsDeclared", "")
     status: Truth = "False" if worst.is_ in ("broken", "refused") else "Unknown"
     return status, worst.reason or "Progressing", worst.because
+
+
+def _judged(snapshot: Snapshot) -> tuple[str, str]:
+    """(reason, message) of a gate that is passed: what was met, and whether the champion was."""
+    seen = snapshot.seen.get(GATE)
+    if not isinstance(seen, Found):
+        return "AsDeclared", ""
+    return "ChampionNotCompared" if seen.observed.uncompared else "AsDeclared", "; ".join(gate_words(seen.observed))
+
+
+def gate_words(verdict: Any) -> tuple[str, ...]:
+    """What a gate said: each bound that was met, and how the model stands beside the champion."""
+    return (*verdict.notes, *((verdict.uncompared,) if verdict.uncompared else ()))
 
 
 def _doing(plan: Plan) -> str:

@@ -1,8 +1,8 @@
-"""The accepted model of a training job, unpacked to plain files, with a record beside them.
+"""The model: unpacked from what a training job left, or taken as it is, as plain files with a record beside them.
 
 Identity: "bucket|prefix", where the record is `<prefix>.json` and the files lie under `<prefix>/`. The platform leaves
 model.tar.gz, which is not reproducible: the artifact's digest is that of the unpacked folder. A worker unpacks (Transfer
-"unpack"), uploads the plain files and writes the record last:
+"unpack") or takes the files of a model that is there (Transfer "take"), uploads them plain and writes the record last:
 `{"digest": "sha256:...", "bytes": 123, "files": [["model.onnx", 100, "<sha256>"], ...], "evaluation": {...} or null,
 "metrics": {...}, "problem": ""}`; where the archive cannot be a model, `{"fault": {"reason": "...", "because": "..."}}`.
 `problem` says why there is no evaluation. Owned by address, as s3.Content. Cost of observe: 1 ListObjectsV2 per bucket and
@@ -29,6 +29,7 @@ from trimtab.core.kind import (
     Unknown,
     Verb,
 )
+from trimtab.resources.evaluations import numbers, read_evaluation
 from trimtab.resources.objects import (
     OBJECT_RIGHTS,
     PREFIX_DELETE_RIGHTS,
@@ -41,16 +42,33 @@ from trimtab.resources.shared import allow, ask, known, unknown
 
 
 @dataclass(frozen=True, slots=True)
-class Desired:
-    bucket: str  # holds the job's output too
-    folder: str  # "deployments/<uid>/artifacts", with or without a last slash
+class Trained:
+    """What a job leaves."""
+
     job_name: str | Ref  # of the attempt: TrainingJob.job_name
     model_uri: str | Ref  # "s3://<bucket>/.../model.tar.gz": TrainingJob.artifact_uri
     output_uri: str | Ref  # "s3://<bucket>/.../output.tar.gz": TrainingJob.output_uri; the object may be missing
 
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A model that needs no training."""
+
+    digest: str  # "sha256:...": of its folder
+    source: str = "model"  # name of the content set that the worker reads
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    bucket: str  # holds the job's output too
+    folder: str  # "deployments/<uid>/artifacts", with or without a last slash
+    origin: Trained | Given
+
     @property
     def prefix(self) -> str:
-        return f"{self.folder.rstrip('/')}/{self.job_name}"
+        origin = self.origin
+        name = origin.digest.removeprefix("sha256:") if isinstance(origin, Given) else origin.job_name
+        return f"{self.folder.rstrip('/')}/{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,23 +132,28 @@ class Artifact:
             return Broken(*observed.fault)
         if observed.complete:
             return Settled()
-        return Broken("Incomplete", f"unpacking to {observed.uri} did not finish", again=True)
+        return Broken("Incomplete", f"bringing the model to {observed.uri} did not finish", again=True)
 
     def diff(self, desired: Desired, observed: Observed) -> tuple[Difference, ...]:
         return ()
 
     def create(self, desired: Desired) -> Steps[None]:
-        known(desired.job_name)
-        yield Transfer(
-            "unpack",
-            {
-                "bucket": desired.bucket,
-                "prefix": f"{desired.prefix}/",
-                "record_key": f"{desired.prefix}.json",
-                "model_key": _key(desired.bucket, known(desired.model_uri)),
-                "output_key": _key(desired.bucket, known(desired.output_uri)),
-            },
-        )
+        origin = desired.origin
+        if isinstance(origin, Trained):
+            known(origin.job_name)
+        there = {
+            "bucket": desired.bucket,
+            "prefix": f"{desired.prefix}/",
+            "record_key": f"{desired.prefix}.json",
+        }
+        if isinstance(origin, Given):
+            yield Transfer("take", {**there, "source": origin.source, "digest": origin.digest})
+            return
+        keys = {
+            "model_key": _key(desired.bucket, known(origin.model_uri)),
+            "output_key": _key(desired.bucket, known(origin.output_uri)),
+        }
+        yield Transfer("unpack", {**there, **keys})
 
     def update(self, desired: Desired, observed: Observed, drift: Sequence[Difference]) -> Steps[None]:
         yield from ()
@@ -154,7 +177,7 @@ def _seen(bucket: str, prefix: str, body: bytes) -> Observed:
         record = cast(dict[str, Any], json.loads(body))
         if fault := record.get("fault"):
             return Observed(bucket, prefix, fault=(str(fault["reason"]), str(fault["because"])))
-        values, dataset, problem = _read_evaluation(record.get("evaluation"))
+        values, dataset, problem = read_evaluation(record.get("evaluation"))
         return Observed(
             bucket,
             prefix,
@@ -163,46 +186,11 @@ def _seen(bucket: str, prefix: str, body: bytes) -> Observed:
             files=len(record["files"]),
             evaluation=values,
             test_digest=str(dataset.get("digest", "")),
-            metrics=_numbers(record.get("metrics")),
+            metrics=numbers(record.get("metrics")),
             problem=record.get("problem") or problem,
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return Observed(bucket, prefix, complete=False)
-
-
-def _read_evaluation(evaluation: Any) -> tuple[dict[str, float], Mapping[str, Any], str]:
-    """(values by "<channel>:<metric>", what it was evaluated on, what is wrong with it).
-
-    evaluation: `{"metrics": {"accuracy": 0.97}, "dataset": {"channel": "test"}}`, or with metrics by channel,
-    `{"metrics": {"test": {"accuracy": 0.97}}}`, as the user's code wrote it: any value.
-    """
-    if evaluation is None:
-        return {}, {}, "the job left no evaluation.json"
-    body = _mapping(evaluation)
-    dataset, metrics = _mapping(body.get("dataset")), _mapping(body.get("metrics"))
-    if not metrics:
-        return {}, dataset, "evaluation.json holds no metrics"
-    channel = dataset.get("channel", "test")
-    flat: dict[str, Any] = {}
-    for name, value in metrics.items():
-        nested = _mapping(value)
-        flat |= {f"{name}:{inner}": each for inner, each in nested.items()} if nested else {f"{channel}:{name}": value}
-    values = _numbers(flat)
-    odd = sorted(name for name in flat if name not in values)
-    problem = f"evaluation.json: {', '.join(odd)} is no number" if odd else ""
-    return values, dataset, problem
-
-
-def _numbers(value: Any) -> dict[str, float]:
-    return {
-        name: float(each)
-        for name, each in _mapping(value).items()
-        if isinstance(each, (int, float)) and not isinstance(each, bool)
-    }
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
 
 
 KIND: Kind[Desired, Observed] = Artifact()

@@ -45,13 +45,13 @@ class Desired:
     repository_uri: str | Ref  # what to push to, without a tag: Repository.uri
     tag: str  # the image's generation key
     base: str  # "<registry>/<repository>@sha256:..." or with a tag
-    requirements: str  # name of the lock of packages, or its text: as the worker "image" takes it
-    code_uri: str  # "s3://bucket/prefix/" that holds the serving files
-    launcher_uri: str  # "s3://bucket/prefix/" that holds launcher.pyz
+    code_uri: str  # "s3://bucket/prefix/" that holds the serving files; "" where there is no code
+    launcher_uri: str  # "s3://bucket/prefix/" that holds launcher.pyz; "" where a Dockerfile says what goes in
     model_uri: str | Ref  # "s3://bucket/prefix/": Artifact.uri; "" when the model is fetched, not baked
     artifact_digest: str | Ref
     packaging: str = "baked"
     digest: str = ""
+    dockerfile: str = ""  # path below model_uri of what says how it is built; "" for an image of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,6 @@ class EcrImage:
             "image",
             {
                 "base": desired.base,
-                "requirements": desired.requirements,
                 "code_uri": desired.code_uri,
                 "launcher_uri": desired.launcher_uri,
                 "model_uri": known(desired.model_uri),
@@ -145,6 +144,7 @@ class EcrImage:
                 "repository_uri": known(desired.repository_uri),
                 "tag": desired.tag,
                 "packaging": desired.packaging,
+                "dockerfile": desired.dockerfile,
             },
         )
 

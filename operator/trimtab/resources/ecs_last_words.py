@@ -1,4 +1,4 @@
-"""Why the tasks of a release died: what ECS says of the newest stopped one, and the last lines that it wrote.
+"""Why the tasks of a release died: what ECS says of the one that tells most, and the last lines that it wrote.
 
 Read once, when a release is given up: ECS forgets stopped tasks within the hour.
 Source: Amazon ECS API, ListTasks and DescribeTasks; CloudWatch Logs API, GetLogEvents; the awslogs driver's stream names
@@ -12,6 +12,7 @@ from trimtab.core.kind import Call, Failure, Right, Steps
 from trimtab.resources.shared import allow, chunks
 
 LINES = 5
+_BY_ITSELF = ("EssentialContainerExited", "TaskFailedToStart")  # with several replicas the service stops healthy ones too
 _LONGEST = 240  # characters of a line: a status is read by people
 RIGHTS: tuple[Right, ...] = allow("*", "ecs:ListTasks", "ecs:DescribeTasks") + allow(
     "arn:{partition}:logs:{region}:{account}:log-group:/trimtab/*", "logs:GetLogEvents"
@@ -21,7 +22,7 @@ RIGHTS: tuple[Right, ...] = allow("*", "ecs:ListTasks", "ecs:DescribeTasks") + a
 def last_words(cluster: str, family: str, log_group: str, prefix: str, container: str) -> Steps[str]:
     """One text: the stop reason, the exit code, the last lines; "" where nothing is known. Never raises Failure."""
     try:
-        task = yield from _newest_stopped(cluster, family)
+        task = yield from _stopped(cluster, family)
     except Failure:
         return ""
     if task is None:
@@ -33,13 +34,18 @@ def last_words(cluster: str, family: str, log_group: str, prefix: str, container
     return "; ".join(each for each in said if each) + (f"; it wrote last: {' | '.join(lines)}" if lines else "")
 
 
-def _newest_stopped(cluster: str, family: str) -> Steps[Mapping[str, Any] | None]:
+def _stopped(cluster: str, family: str) -> Steps[Mapping[str, Any] | None]:
     listed = yield Call("ecs", "ListTasks", {"cluster": cluster, "family": family, "desiredStatus": "STOPPED"})
     tasks: list[Mapping[str, Any]] = []
     for arns in chunks(tuple(listed["taskArns"]), 100):
         described = yield Call("ecs", "DescribeTasks", {"cluster": cluster, "tasks": list(arns)})
         tasks += described["tasks"]
-    return max(tasks, key=lambda each: str(each.get("createdAt", "")), default=None)
+    return max(tasks, key=_tells, default=None)
+
+
+def _tells(task: Mapping[str, Any]) -> tuple[bool, str]:
+    """How much a task tells: one that ended by itself goes before one that the service stopped, then the newest."""
+    return task.get("stopCode") in _BY_ITSELF, str(task.get("createdAt", ""))
 
 
 def _lines(log_group: str, stream: str) -> Steps[Sequence[str]]:

@@ -178,8 +178,7 @@ class EcsService:
             primary.rollout == "COMPLETED"
             and primary.task_definition == desired.task_definition
             and len(observed.deployments) == 1
-            and observed.running == observed.desired_count
-            and observed.pending == 0
+            and (_all_run(observed) or _is_scaling(desired, observed))
         ):
             return Settled()
         because = f"{done} of {primary.desired} tasks of the release run" + (
@@ -222,8 +221,7 @@ class EcsService:
         if is_rolled_back(desired, observed) and changed - {"tags"}:
             yield _tag(arn, {ASKED: _asked(desired) + _GIVEN_UP})
         settings = {path: value for path, value in _mutable(desired).items() if path in changed}
-        if "desiredCount" in changed:
-            settings["desiredCount"] = desired.desired_count
+        settings.update((each.path, each.want) for each in drift if each.path == "desiredCount")
         if TASK_DEFINITION in changed:
             settings["taskDefinition"] = known(desired.task_definition)
         if settings:
@@ -266,15 +264,26 @@ def is_rolled_back(desired: Desired, observed: Observed) -> bool:
     return any(_FAILED.search(event.message) and event.at_s >= since for event in observed.events)
 
 
+def _all_run(observed: Observed) -> bool:
+    return observed.running == observed.desired_count and observed.pending == 0
+
+
+def _is_scaling(desired: Desired, observed: Observed) -> bool:
+    """Whether an autoscaler has the count, and enough tasks run whatever it is about: it is never done."""
+    return desired.desired_count < desired.max_count and observed.running >= desired.desired_count
+
+
 # --- comparing ------------------------------------------------------------------------------------------------------
 
 
 def _count(desired: Desired, observed: Observed) -> tuple[Difference, ...]:
-    """A count inside what the autoscaler may choose is its own; outside, it is ours to repair."""
+    """A count inside what the autoscaler may choose is its own; outside, it is ours to repair, to the nearest bound."""
     have, least, most = observed.desired_count, desired.desired_count, max(desired.desired_count, desired.max_count)
     if have == least:
         return ()
-    return (Difference("desiredCount", have, least, owner="autoscaler" if least <= have <= most else "spec"),)
+    if least <= have <= most:
+        return (Difference("desiredCount", have, least, owner="autoscaler"),)
+    return (Difference("desiredCount", have, min(max(have, least), most)),)
 
 
 def _release(desired: Desired, observed: Observed) -> tuple[Difference, ...]:

@@ -1,7 +1,7 @@
 """The evaluation gate: a verdict on one trained model, kept in the ledger and never given twice.
 
-A verdict is recorded per (training key, artifact, thresholds, champion). Its calls go to the ledger, not to a cloud:
-service "trimtab", operations GetVerdicts and PutVerdict.
+A verdict is recorded per (training key, artifact, thresholds, champion, evaluation of the champion). Its calls go to the
+ledger, not to a cloud: service "trimtab", operations GetVerdicts and PutVerdict.
 """
 
 import math
@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from trimtab.core.canonical import digest_of
 from trimtab.core.kind import Broken, Call, Difference, Kind, Ref, Right, Settled, State, Steps, Unknown, Verb
+from trimtab.resources.evaluations import read_evaluation
 
 Bound = Literal["atLeast", "atMost"]
 
@@ -24,13 +25,16 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The model now serving, as the candidate must meet it."""
+    """The model now serving, as the candidate must meet it: by what it had, by an evaluation of now, or not at all."""
 
     metric: str
     tolerated_loss: float
-    value: float | None  # what the champion had; None: it was never measured by that name
     artifact: str  # digest
-    same_test: bool  # both were evaluated on the same test data, by digest
+    value: float | None = None  # what it had on the candidate's test data
+    evaluation: str = ""  # key of the job that evaluates it on that data; "" where none does
+    report: Mapping[str, Any] | Ref | None = None  # the evaluation.json of that job
+    problem: str | Ref = ""  # why there is no report
+    uncompared: str = ""  # why there is neither
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +50,13 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate decided, and why. `notes` say what was met and what was not compared."""
+    """What the gate decided, and why. `notes` say what was met, and by how much."""
 
     passed: bool
     because: str
     metrics: Mapping[str, float]
     notes: tuple[str, ...] = ()
+    uncompared: str = ""  # that a champion was declared and not compared with, and why
 
 
 class Gate:
@@ -61,7 +66,7 @@ class Gate:
 
     def identity(self, desired: Desired) -> str:
         # The Refs come last, and in plain text, so that an identity that is not known yet says so.
-        champion = desired.champion.artifact if desired.champion else ""
+        champion = _named(desired.champion) if desired.champion else ""
         terms = digest_of([[each.metric, each.bound, each.value] for each in desired.thresholds])
         tolerance = f"{desired.champion.metric}:{desired.champion.tolerated_loss}" if desired.champion else ""
         return f"{desired.training_key}|{terms}|{tolerance}|{champion}|{desired.artifact}"
@@ -102,10 +107,16 @@ def judge(desired: Desired) -> Verdict:
     finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
     problem = str(desired.problem)
     missed = [_miss(each, metrics, problem) for each in desired.thresholds]
-    against, note = _against(desired.champion, metrics, problem)
+    against, note, uncompared = _against(desired.champion, metrics, problem)
     reasons = [reason for reason in (*missed, against) if reason]
     met = tuple(f"{each.metric} is {metrics[each.metric]:g}, {_words(each)}" for each in desired.thresholds if not reasons)
-    return Verdict(not reasons, "; ".join(reasons) or "every gate is met", finite, (*met, *((note,) if note else ())))
+    notes = (*met, *((note,) if note else ()))
+    return Verdict(not reasons, "; ".join(reasons) or "every gate is met", finite, notes, uncompared)
+
+
+def _named(champion: Champion) -> str:
+    """Its digest, and by which evaluation it is met."""
+    return champion.artifact + (f"@{champion.evaluation[:12]}" if champion.evaluation else "")
 
 
 def _miss(threshold: Threshold, metrics: Mapping[str, float], problem: str) -> str:
@@ -121,22 +132,44 @@ def _miss(threshold: Threshold, metrics: Mapping[str, float], problem: str) -> s
     return ""
 
 
-def _against(champion: Champion | None, metrics: Mapping[str, float], problem: str) -> tuple[str, str]:
-    """Compare with the champion: (why it fails, what to note)."""
+def _against(champion: Champion | None, metrics: Mapping[str, float], problem: str) -> tuple[str, str, str]:
+    """Compare with the champion: (why it fails, what to note, why it was not compared)."""
     if champion is None:
-        return "", ""
-    if not champion.same_test or champion.value is None:
-        return "", f"not compared with the champion {champion.artifact[:19]}: it was evaluated on other test data"
+        return "", "", ""
+    if champion.uncompared:
+        return "", "", not_compared(champion)
     value = metrics.get(champion.metric)
     if value is None:
-        return _absent(champion.metric, metrics, problem), ""
-    floor = champion.value - champion.tolerated_loss
-    if not value >= floor:
-        return (
-            f"{champion.metric} is {value:g}, more than {champion.tolerated_loss:g} below the champion's {champion.value:g}",
-            "",
-        )
-    return "", f"{champion.metric} is {value:g} beside the champion's {champion.value:g}"
+        return _absent(champion.metric, metrics, problem), "", ""
+    had, lacking = _value_of(champion)
+    if had is None:
+        return f"nothing to compare with: {lacking}", "", ""
+    again = ", evaluated again on this test data" if champion.evaluation else ""
+    if not value >= had - champion.tolerated_loss:
+        below = f"more than {champion.tolerated_loss:g} below the champion's {had:g}"
+        return f"{champion.metric} is {value:g}, {below}{again}", "", ""
+    return "", f"{champion.metric} is {value:g} beside the champion's {had:g}{again}", ""
+
+
+def not_compared(champion: Champion | None) -> str:
+    """That a champion is declared and cannot be compared with, and why; "" where it can, or there is none."""
+    if champion is None or not champion.uncompared:
+        return ""
+    return f"not compared with the champion {champion.artifact[:19]}: {champion.uncompared}"
+
+
+def _value_of(champion: Champion) -> tuple[float | None, str]:
+    """(what the champion has on the candidate's test data, or None, and why)."""
+    if not champion.evaluation:
+        return champion.value, ""
+    assert not isinstance(champion.report, Ref)
+    values, _, wrong = read_evaluation(champion.report)
+    value = values.get(champion.metric)
+    if value is not None and math.isfinite(value):
+        return value, ""
+    odd = "it is not a number" if value is not None else ""
+    why = odd or str(champion.problem) or wrong or f"it gave {', '.join(sorted(values))}"
+    return None, f"the champion's evaluation has no {champion.metric}: {why}"
 
 
 def _absent(metric: str, metrics: Mapping[str, float], problem: str) -> str:
@@ -151,7 +184,8 @@ def _words(threshold: Threshold) -> str:
 
 
 def _verdict(value: Mapping[str, Any]) -> Verdict:
-    return Verdict(value["passed"], value["because"], dict(value["metrics"]), tuple(value["notes"]))
+    uncompared = value.get("uncompared", "")  # verdicts of before have none
+    return Verdict(value["passed"], value["because"], dict(value["metrics"]), tuple(value["notes"]), uncompared)
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:
@@ -160,6 +194,7 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
         "because": verdict.because,
         "metrics": dict(verdict.metrics),
         "notes": list(verdict.notes),
+        "uncompared": verdict.uncompared,
     }
 
 

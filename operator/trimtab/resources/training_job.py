@@ -11,7 +11,6 @@ Source: SageMaker API, CreateTrainingJob, DescribeTrainingJob.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from trimtab.core.kind import (
@@ -33,7 +32,19 @@ from trimtab.core.kind import (
     tag_list,
     tag_map,
 )
-from trimtab.resources.objects import PREFIX_DELETE_RIGHTS, delete_tree
+from trimtab.resources.attempts import (
+    RUN_VARIABLE,
+    another_may_help,
+    delete_outputs,
+    is_active,
+    job_name,
+    platform_fault,
+    row_of,
+    rows,
+    stands,
+    time_of,
+)
+from trimtab.resources.objects import PREFIX_DELETE_RIGHTS
 from trimtab.resources.shared import (
     WHEN_OURS,
     WHEN_TAGGED_SO,
@@ -45,9 +56,6 @@ from trimtab.resources.shared import (
     without_empty,
 )
 
-RUN_VARIABLE = "TRIMTAB_RUN"  # tags are not in what a describe answers; the environment is
-RUNNING = ("InProgress", "Stopping", "Deleting")
-PLATFORM_FAULTS = ("CapacityError", "InternalServerError", "InternalError")
 _ARN = "arn:{partition}:sagemaker:{region}:{account}:training-job/{name}-a*"
 
 
@@ -113,15 +121,6 @@ class Attempt:
     ended: str = ""
     billable_s: int = 0
 
-    @property
-    def is_active(self) -> bool:
-        return self.status in RUNNING
-
-    @property
-    def platform_fault(self) -> str:
-        """The code of a failure that is not the program's: "CapacityError". Empty for others."""
-        return next((each for each in PLATFORM_FAULTS if self.failure_reason.startswith(each)), "")
-
 
 @dataclass(frozen=True, slots=True)
 class Observed:
@@ -182,10 +181,10 @@ class TrainingJob:
         return desired.name
 
     def observe(self, wanted: Sequence[str]) -> Steps[Mapping[str, Observed | Unknown]]:
-        rows = yield from _rows(wanted)
+        found = yield from rows(wanted, _describe, _seen)
         return {
             name: row if isinstance(row, Unknown) else Observed(name, row)
-            for name, row in rows.items()
+            for name, row in found.items()
             if isinstance(row, Unknown) or row
         }
 
@@ -195,24 +194,21 @@ class TrainingJob:
 
     def state(self, desired: Desired, observed: Observed) -> State:
         last = observed.last
-        if last.is_active:
+        if is_active(last):
             return Moving(_note(last) or last.status, look_again_s=5.0, progress=_progress(desired, last))
         if observed.attempt < desired.attempt:
             return Broken("Retrying", f"attempt {desired.attempt} is asked for, {last.job_name} was the last", again=True)
         if last.status == "Completed":
             return Settled()
         because = f"{last.job_name} {_ending(last)}"
-        return Broken(_reason(last), because, again=_another_may_help(desired, observed))
+        return Broken(_reason(last), because, again=another_may_help(observed.attempts, desired.run, desired.max_attempts))
 
     def diff(self, desired: Desired, observed: Observed) -> tuple[Difference, ...]:
         return ()  # named by its key: what decides the result cannot differ, and the rest shapes the next attempt only
 
     def create(self, desired: Desired) -> Steps[None]:
-        rows = yield from _rows([desired.name])
-        row = rows[desired.name]
-        if isinstance(row, Unknown):
-            raise Failure("transient", f"the attempts of {desired.name} cannot be read: {row.reason}")
-        if row and _stands(row[-1], desired):
+        row = yield from row_of(desired.name, _describe, _seen)
+        if stands(row, desired.attempt):
             return
         yield Call("sagemaker", "CreateTrainingJob", _request(desired, row), repeat="safe")
 
@@ -228,36 +224,17 @@ class TrainingJob:
             job = {"TrainingJobName": attempt.job_name}
             if attempt.status == "InProgress":
                 yield Call("sagemaker", "StopTrainingJob", job, repeat="safe")
-            if attempt.is_active:
+            if is_active(attempt):
                 return  # a later pass finds it stopped, and goes on
-            yield from _delete_outputs(attempt)
+            yield from delete_outputs(f"{attempt.output_uri.rstrip('/')}/{attempt.job_name}" if attempt.output_uri else "")
             yield Call("sagemaker", "DeleteTrainingJob", job, repeat="safe")
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-def _rows(names: Sequence[str]) -> Steps[dict[str, tuple[Attempt, ...] | Unknown]]:
-    """The attempts of each base name, first to last; one describe past the end proves that there is no more."""
-    rows: dict[str, tuple[Attempt, ...] | Unknown] = dict.fromkeys(names, ())
-    open_ = list(dict.fromkeys(names))
-    number = 1
-    while open_:
-        replies = yield from ask(Call("sagemaker", "DescribeTrainingJob", _job(name, number)) for name in open_)
-        for name, reply in zip(list(open_), replies, strict=True):
-            row = rows[name]
-            if not isinstance(reply, Failure) and not isinstance(row, Unknown):
-                rows[name] = (*row, _seen(reply, number))
-                continue
-            open_.remove(name)
-            if isinstance(reply, Failure) and reply.meaning != "absent":
-                rows[name] = unknown(reply)
-        number += 1
-    return rows
-
-
-def _job(base: str, number: int) -> dict[str, str]:
-    return {"TrainingJobName": f"{base}-a{number}"}
+def _describe(job: str) -> Call:
+    return Call("sagemaker", "DescribeTrainingJob", {"TrainingJobName": job})
 
 
 def _seen(reply: Reply, number: int) -> Attempt:
@@ -276,14 +253,10 @@ def _seen(reply: Reply, number: int) -> Attempt:
         output_uri=reply.get("OutputDataConfig", {}).get("S3OutputPath", ""),
         artifact_uri=reply.get("ModelArtifacts", {}).get("S3ModelArtifacts", ""),
         metrics={each["MetricName"]: float(each["Value"]) for each in reply.get("FinalMetricDataList", ())},
-        started=_time(reply.get("TrainingStartTime")),
-        ended=_time(reply.get("TrainingEndTime")),
+        started=time_of(reply.get("TrainingStartTime")),
+        ended=time_of(reply.get("TrainingEndTime")),
         billable_s=reply.get("BillableTimeInSeconds", 0),
     )
-
-
-def _time(value: Any) -> str:
-    return value.isoformat(timespec="seconds").replace("+00:00", "Z") if isinstance(value, datetime) else ""
 
 
 # --- judging --------------------------------------------------------------------------------------------------------
@@ -312,24 +285,11 @@ def _ending(last: Attempt) -> str:
 
 
 def _reason(last: Attempt) -> str:
-    if last.platform_fault == "CapacityError":
+    if platform_fault(last) == "CapacityError":
         return "NoCapacity"
     if last.secondary in ("MaxRuntimeExceeded", "MaxWaitTimeExceeded"):
         return "TrainingTimedOut"
     return "TrainingStopped" if last.status == "Stopped" else "TrainingFailed"
-
-
-def _another_may_help(desired: Desired, observed: Observed) -> bool:
-    """A fault of the platform, as long as tries are left in this run; or a run that is declared and was not tried."""
-    if desired.run and observed.last.run != desired.run:
-        return True
-    in_this_run = [each for each in observed.attempts if each.run == desired.run]
-    return bool(observed.last.platform_fault) and len(in_this_run) < desired.max_attempts
-
-
-def _stands(last: Attempt, desired: Desired) -> bool:
-    """Whether no further attempt is to be made: one runs, or one is done that will do."""
-    return last.is_active or (last.status == "Completed" and last.number >= desired.attempt)
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
@@ -353,7 +313,7 @@ def _request(desired: Desired, row: tuple[Attempt, ...]) -> dict[str, Any]:
     }
     return without_empty(
         {
-            **_job(desired.name, len(row) + 1),
+            "TrainingJobName": job_name(desired.name, len(row) + 1),
             "AlgorithmSpecification": without_empty(algorithm),
             "RoleArn": known(desired.role_arn),
             "InputDataConfig": [_channel(each) for each in desired.channels],
@@ -372,21 +332,13 @@ def _request(desired: Desired, row: tuple[Attempt, ...]) -> dict[str, Any]:
 def _instance_type(desired: Desired, row: tuple[Attempt, ...]) -> str:
     """The declared type, or the next of the fall-backs for each attempt of this run that found no capacity."""
     types = (desired.instance_type, *desired.fallback)
-    short = sum(1 for each in row if each.platform_fault == "CapacityError" and each.run == desired.run)
+    short = sum(1 for each in row if platform_fault(each) == "CapacityError" and each.run == desired.run)
     return types[min(short, len(types) - 1)]
 
 
 def _channel(channel: Channel) -> dict[str, Any]:
     source = {"S3DataType": "S3Prefix", "S3Uri": known(channel.uri), "S3DataDistributionType": "FullyReplicated"}
     return {"ChannelName": channel.name, "DataSource": {"S3DataSource": source}}
-
-
-def _delete_outputs(attempt: Attempt) -> Steps[None]:
-    """Remove what the platform wrote for one attempt: <output_uri>/<job>/ and below."""
-    bucket, _, prefix = attempt.output_uri.removeprefix("s3://").partition("/")
-    if not bucket:
-        return
-    yield from delete_tree(bucket, f"{prefix.rstrip('/')}/{attempt.job_name}".lstrip("/"))
 
 
 KIND: Kind[Desired, Observed] = TrainingJob()

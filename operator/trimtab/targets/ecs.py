@@ -9,6 +9,8 @@ from trimtab.resources import (
     listener,
     listener_rule,
     load_balancer,
+    scalable_target,
+    scaling_policy,
     target_group,
 )
 from trimtab.targets.release import PORT, Release
@@ -16,11 +18,12 @@ from trimtab.targets.release import PORT, Release
 CLUSTER, TASK_DEFINITION, SERVICE = "ecs.Cluster/cluster", "ecs.TaskDefinition/release", "ecs.Service/service"
 BALANCER, LISTENER = "elbv2.LoadBalancer/balancer", "elbv2.Listener/listener"
 TARGETS, RULE = "elbv2.TargetGroup/targets", "elbv2.ListenerRule/route"
+SCALABLE, POLICY = "autoscaling.ScalableTarget/replicas", "autoscaling.ScalingPolicy/replicas"
 
 
 def ecs_nodes(release: Release) -> tuple[Node, ...]:
-    """The shared cluster, balancer and listener, and the deployment's own template, targets, route and service."""
-    return (*_shared(release), *_route(release), _task_definition(release), _service(release))
+    """The shared cluster, balancer and listener, and the deployment's own template, targets, route, service and scaling."""
+    return (*_shared(release), *_route(release), _task_definition(release), _service(release), *_scaling(release))
 
 
 def _shared(release: Release) -> tuple[Node, ...]:
@@ -75,3 +78,22 @@ def _service(release: Release) -> Node:
     )
     # ECS refuses a target group that no listener routes to, and a cluster that is not there.
     return Node(SERVICE, "release", desired, after=(CLUSTER, RULE))
+
+
+def _scaling(release: Release) -> tuple[Node, ...]:
+    """The autoscaler's bounds and what it holds; nothing where the document leaves it nothing to choose."""
+    if release.scaling is None:
+        return ()
+    (metric, value), cluster, service = release.scaling, release.names["cluster"], release.names["service"]
+    bounds = scalable_target.Desired(cluster, service, release.min_replicas, release.max_replicas, release.tags)
+    policy = scaling_policy.Desired(
+        cluster,
+        service,
+        name="trimtab",
+        metric=metric,
+        value=value,
+        deployment=release.deployment,
+        balancer_arn=Ref(BALANCER, "arn") if metric == "requests" else "",
+        target_group_arn=Ref(TARGETS, "arn") if metric == "requests" else "",
+    )
+    return Node(SCALABLE, "release", bounds, after=(SERVICE,)), Node(POLICY, "release", policy, after=(SCALABLE,))

@@ -33,6 +33,8 @@ class Release:
     balancer_port: int
     min_replicas: int
     max_replicas: int
+    scaling: tuple[str, float] | None  # metric and the value to hold; None when min is max
+    deployment: str  # "vision/digits"
     tags: Mapping[str, str]  # of what lives through generations
     release_tags: Mapping[str, str]  # of what the release key names
     attempt: int  # above 1: a person asked for the same release again

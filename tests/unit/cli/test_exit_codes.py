@@ -1,12 +1,16 @@
 """How a command ends, by what came of it; and that every command says how it is used."""
 
+import errno
 import json
+import re
 import sys
 
 import click
 import pytest
 import yaml
 
+from trimtab.cli.exits import EXIT_CODES
+from trimtab.cli.failures import exit_code
 from trimtab.cli.main import program, run
 from trimtab.core.errors import Bug, Conflict, Denied, NotOurs, Throttled, Transient, UserError
 from trimtab.core.kind import Failure
@@ -50,6 +54,8 @@ def with_an_error(monkeypatch, error: BaseException) -> int:
         pytest.param(Transient("m"), 3, id="transient"),
         pytest.param(Bug("m"), 70, id="a bug"),
         pytest.param(RuntimeError("m"), 70, id="what nobody expected"),
+        pytest.param(OSError(errno.ENOSPC, "No space left on device"), 1, id="a full disk"),
+        pytest.param(OSError("no number"), 70, id="an error that no system call gave"),
         pytest.param(Failure("denied", "m"), 1, id="a call was denied"),
         pytest.param(Failure("throttled", "m"), 3, id="a call was throttled"),
         pytest.param(Failure("transient", "m"), 3, id="the service is down"),
@@ -73,6 +79,27 @@ def test_a_bug_gives_an_id_and_no_stack(monkeypatch, capsys):
     told = capsys.readouterr().err
     assert "please report it with the id" in told
     assert "Traceback" not in told
+
+
+def test_what_the_machine_refuses_is_no_bug_and_names_the_place(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert run(["init", str(tmp_path / "file" / "project")]) == 1
+    assert f"refuses it: {tmp_path}/file/project: Not a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["apply", "x.yaml"], ["wait", "x"], ["delete", "x"], ["rollback", "x"], ["retry", "x"]])
+def test_a_timeout_that_is_no_duration_is_said_before_anything_is_done(capsys, words):
+    assert run([*words, "--timeout", "3x"]) == 1
+    assert "'3x' is no duration: write 90s, 30m or 1h30m" in capsys.readouterr().err
+
+
+def test_no_byte_of_a_file_reaches_the_terminal_as_a_command(tmp_path, capsys):
+    document = tmp_path / "d.yaml"
+    document.write_bytes(b"\x1b]0;pwned\x07\x1b[2J: \xff")
+    assert run(["validate", str(document)]) == 1
+    said = capsys.readouterr().err
+    assert "]0;pwned" in said
+    assert not any(char in said for char in "\x1b\x07")
 
 
 ENVIRONMENT = """\
@@ -104,3 +131,16 @@ def test_a_pipe_that_closes_ends_a_command_quietly(monkeypatch):
     copy = sys.stdout
     assert with_an_error(monkeypatch, BrokenPipeError()) == 0
     assert sys.stdout is copy
+
+
+def test_every_exit_code_is_in_the_table_that_the_reference_is_made_of():
+    errors = [UserError("m", code="TT1"), Denied("m"), NotOurs("m"), Conflict("m"), Throttled("m"), Transient("m"), Bug("m")]
+    given = {exit_code(each) for each in errors} | {exit_code(RuntimeError())}
+    said = {int(code) for _, command in commands() for code in re.findall(r"(?<=[ ,])(\d+)(?= [a-z])", _exits(command))}
+    assert len(said) > 3
+    assert given | said <= set(EXIT_CODES)
+
+
+def _exits(command: click.Command) -> str:
+    """The sentence of its help that lists exit codes."""
+    return " ".join((command.help or "").split()).partition("Exit codes:")[2].partition(".")[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 import pytest
 
+import trimtab_container
 from models import write_model
 from trimtab.cli.init import TEMPLATES
 from trimtab.cli.main import run
@@ -43,8 +44,7 @@ def test_a_document_is_short_and_names_what_is_there(made, template):
     for source in (spec.dataset and spec.dataset.source, spec.code and spec.code.source, spec.model and spec.model.source):
         assert source is None or any((project / source).iterdir())
     (document,) = load(text.encode(), "deployment.yaml")
-    # The project is made whether or not serving a model without training is built.
-    assert {each.position.field for each in refuse_unbuilt(document) if each.position} <= {"spec.model"}
+    assert not refuse_unbuilt(document)
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -57,7 +57,7 @@ def test_names_stand_in_every_file_and_no_placeholder_is_left(made, template):
     assert "team/my-model" in (project / "README.md").read_text()
 
 
-@pytest.mark.parametrize("template", [name for name in TEMPLATES if name != "onnx"])
+@pytest.mark.parametrize("template", [name for name in TEMPLATES if name not in ("onnx", "server")])
 def test_the_code_of_a_template_passes_check(made, template):
     project = made(template)
     command = [sys.executable, "-m", "trimtab_container", "check", "--code", "model", "--requirements", "requirements.txt"]
@@ -65,8 +65,8 @@ def test_the_code_of_a_template_passes_check(made, template):
     assert done.stdout == "nothing is wrong\n"
 
 
-def checked(project: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "trimtab_container", "check", "--model", str(project / "model")]
+def checked(project: Path, model: str = "model") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "trimtab_container", "check", "--model", str(project / model)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -74,6 +74,27 @@ def test_the_model_of_the_onnx_template_answers_its_golden_request(made):
     done = checked(made("onnx"))
     assert "the golden request passes" in done.stdout
     assert done.returncode == 0
+
+
+def test_the_server_of_a_template_passes_check_and_answers_its_golden_request(made):
+    project = made("server")
+    assert checked(project, "server").stdout.endswith("nothing is wrong\n")
+    golden = json.loads((project / "server" / "golden.json").read_text())
+    code = "import json, sys, server; print(json.dumps(server.invoke(sys.stdin.buffer.read())))"
+    asked = json.dumps({"instances": golden["inputs"]})
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project / "server", input=asked, capture_output=True, text=True, check=True
+    )
+    status, answer = json.loads(done.stdout)
+    assert status == 200
+    for got, wanted in zip(answer["predictions"], golden["outputs"], strict=True):
+        assert got == pytest.approx(wanted, abs=golden["tolerance"])
+
+
+def test_the_servers_packages_are_those_of_our_own_lock(made):
+    lock = (Path(trimtab_container.__file__).parent / "locks" / "serving.txt").read_text()
+    for line in (made("server") / "server" / "requirements.txt").read_text().splitlines():
+        assert line.removesuffix(" \\") in lock
 
 
 @pytest.mark.parametrize(
@@ -122,6 +143,8 @@ def test_a_model_in_s3_is_named_and_not_copied(made):
         (["--template", "sklearn", "--model", "x.onnx"], "--model is for --template onnx"),
         (["--template", "onnx", "--model", "nowhere.onnx"], "nowhere.onnx is no file"),
         (["--template", "unknown"], "unknown"),
+        (["--name", "My Model"], "write my-model"),
+        (["--namespace", "a/b"], "write a-b"),
     ],
 )
 def test_what_cannot_be_made_leaves_nothing_behind(tmp_path, capsys, words, said):

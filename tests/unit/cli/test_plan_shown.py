@@ -7,13 +7,13 @@ import pytest
 
 from trimtab.cli.output import clipped, paint
 from trimtab.cli.plan import lines, summary
-from trimtab.cli.planned import plan_body
+from trimtab.cli.planned import blocked_rows, plan_body
 from trimtab.core.kind import Difference
 from trimtab.engine.former import Changes
 from trimtab.plan.causes import Cause, Causes
 from trimtab.plan.changes import ContentEdit, Edit
 from trimtab.plan.forecast import Forecast
-from trimtab.plan.plan import Action, Plan
+from trimtab.plan.plan import Action, Plan, Standing
 
 EPOCHS = Edit("spec.training.hyperparameters.epochs", 8, 10, ("training", "hyperparameters", "epochs"))
 HISTORY = Edit("spec.revisionHistoryLimit", 10, 3, ("revisionHistoryLimit",))
@@ -107,8 +107,31 @@ def test_nothing_to_do_is_said_in_a_line():
     assert (list(lines(body)), body["generation"]) == (["a/b in local: no changes"], 1)
 
 
+def test_what_cannot_be_read_or_ended_badly_is_no_silence():
+    standings = {
+        IMAGE: Standing("unknown", "ci may not ecr:BatchGetImage", "AccessDenied"),
+        JOB: Standing("broken", "exit code 1", "TrainingFailed"),
+        DATA: Standing("ok"),
+    }
+    plan = Plan((), standings)
+    body = plan_body("a/b", "local", 1, Forecast(plan, ()), Changes(), set(), "f", blocked_rows(plan))
+    assert [(row["node"], row["is"]) for row in body["blocked"]] == [(IMAGE, "unknown"), (JOB, "broken")]
+    text = "\n".join(lines(body))
+    assert "no changes" not in text
+    assert "ci may not ecr:BatchGetImage" in text
+    assert "TrainingFailed" in text
+    for key in body["blocked"][0]:
+        assert f"`{key}`" in Path("docs/reference/plan.md").read_text(), key
+
+
 def test_the_first_plan_is_of_generation_1():
     assert plan_body("a/b", "local", 0, Forecast(Plan((), {}), ()), Changes(), set(), "f")["generation"] == 1
+
+
+def test_what_to_know_before_it_is_applied_is_said_last():
+    plan = Forecast(Plan((Action("create", "ecr.Image/image", ""),), {}), ())
+    body = plan_body("a/b", "local", 1, plan, Changes(), set(), "f", notes=["not compared with the champion"])
+    assert list(lines(body))[-1] == "Note: not compared with the champion"
 
 
 def test_a_policy_shows_the_statement_that_differs():
@@ -125,6 +148,15 @@ def test_a_line_is_cut_to_the_columns_that_are_set(monkeypatch):
     assert clipped(click.style("01", fg="red") + "23456789ab") == click.style("01", fg="red") + "2345678…"
     monkeypatch.delenv("COLUMNS")
     assert clipped("x" * 500) == "x" * 500
+
+
+def test_rows_are_cut_to_the_terminal_but_reasons_and_notes_are_whole(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    drift = (Difference("policy", "a" * 40, "b" * 40),)
+    plan = Plan((Action("update", "iam.Role/x", "", drift),), {})
+    shown = list(lines(plan_body("a/b", "l", 1, Forecast(plan, ()), Changes(), set(), "f", notes=["n" * 40])))
+    assert shown[-1] == f"Note: {'n' * 40}"
+    assert all(len(click.unstyle(line)) <= 30 for line in shown[:-1])
 
 
 @pytest.mark.parametrize(

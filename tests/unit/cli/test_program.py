@@ -54,6 +54,12 @@ def test_a_mistake_shows_its_place_a_caret_and_a_fix(tmp_path, capsys):
     assert lines[3] == "  fix: set min to 1 or more, or leave it out (2 is the default)"
 
 
+@pytest.mark.parametrize("words", [["validate"], ["plan"], ["apply"]])
+def test_a_name_that_no_file_can_have_is_a_file_that_cannot_be_read(words, capsys):
+    assert run([*words, "a" * 300]) == 1
+    assert "cannot be read: File name too long" in capsys.readouterr().err
+
+
 def test_validate_checks_local_paths_at_the_field(tmp_path, capsys):
     document = tmp_path / "d.yaml"
     document.write_text(EXAMPLE.read_text())
@@ -63,7 +69,7 @@ def test_validate_checks_local_paths_at_the_field(tmp_path, capsys):
     assert "spec.code.source" in told
 
 
-@pytest.mark.parametrize("template", [name for name in TEMPLATES if name != "onnx"])
+@pytest.mark.parametrize("template", TEMPLATES)
 def test_init_writes_a_project_that_is_valid_once_its_data_is_made(tmp_path, capsys, template):
     project = tmp_path / "My Model"
     assert run(["init", str(project), "--template", template]) == 0

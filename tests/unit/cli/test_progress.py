@@ -19,7 +19,7 @@ from trimtab.plan.snapshot import Found
 ROWS = (
     Timed(Line("environment", "ok", "as declared"), None),
     Timed(Line("dataset", "moving", "uploading, 3.1 of 18.8 MB", 0.165), 4.2),
-    Timed(Line("training", "moving", "epoch 4 of 8, train:loss 0.08", 0.5), 67),
+    Timed(Line("training", "moving", "epoch 14 of 30, train:loss 0.08213", 0.5), 67),
     Timed(Line("evaluation", "pending", "after training"), None),
     Timed(Line("release", "broken", "service: " + "a reason that is too long for any line " * 4), 3700),
 )
@@ -28,8 +28,8 @@ SCREEN = Screen("vision/digits in local", 125, ROWS, ("listener rule: [bold]deni
 SHOWN = """\
 vision/digits in local                                                      2:05
  ✓ environment  as declared
- … dataset      ━━━─────────────────  16%  uploading, 3.1 of 18.8 MB        0:04
- … training     ━━━━━━━━━━──────────  50%  epoch 4 of 8, train:loss 0.08    1:07
+ … dataset      ━━──────────  16%  uploading, 3.1 of 18.8 MB                0:04
+ … training     ━━━━━━──────  50%  epoch 14 of 30, train:loss 0.08213       1:07
  · evaluation   after training
  ✗ release      service: a reason that is too long for any line a reas…  1:01:40
  ! listener rule: [bold]denied[/bold] by a policy

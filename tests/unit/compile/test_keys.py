@@ -1,9 +1,11 @@
 """Which edit runs which stage: the acceptance test of the generation keys, below the refusal of what is not built."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import botocore.session
 import pytest
 
 from samples_compile import DOCUMENT, ENVIRONMENT, FACTS, environment, facts_with_model, graph, loaded, spec
@@ -125,10 +127,14 @@ def test_the_container_template_releases_without_an_image(path, value):
     assert changed(BEFORE, edited(path, value)) == {"release"}
 
 
+SCALING = ("autoscaling.ScalableTarget/replicas", "autoscaling.ScalingPolicy/replicas")
+
+
 @pytest.mark.parametrize(
     ("path", "value", "nodes"),
     [
         ("serving.replicas.min", 3, {"ecs.Service/service"}),
+        ("serving.replicas.max", 6, {"ecs.Service/service", *SCALING}),
         ("serving.rollout.bake", "5m", set()),
         ("serving.gateway.throttle.rate", 7, {"apigateway.Stage/stage", "apigateway.UsagePlan/plan"}),
         ("serving.gateway.cors.allowOrigins", ["https://a.example"], {"apigateway.RestApi/api"}),
@@ -142,6 +148,20 @@ def test_a_setting_changes_its_own_resource_and_no_key(path, value, nodes):
     after = edited(path, value)
     assert changed(BEFORE, after) == set()
     assert nodes_changed(BEFORE, after) == nodes
+
+
+def test_another_target_changes_the_policy_alone():
+    scaled = edited("serving.replicas", {"min": 2, "max": 6})
+    other = edited("serving.replicas", {"min": 2, "max": 6, "target": {"metric": "requests", "value": 600}})
+    assert changed(scaled, other) == set()
+    assert nodes_changed(scaled, other) == {"autoscaling.ScalingPolicy/replicas"}
+    default = edited("serving.replicas", {"min": 2, "max": 6, "target": {"metric": "cpu", "value": 60}})
+    assert nodes_changed(scaled, default) == set()
+
+
+def test_a_range_of_one_count_leaves_nothing_to_choose():
+    same = edited("serving.replicas", {"min": 2, "max": 2, "target": {"metric": "cpu"}})
+    assert nodes_changed(BEFORE, same) == set()
 
 
 def test_another_auth_kind_is_another_api():
@@ -207,14 +227,58 @@ def test_nothing_below_training_is_named_before_the_model_is_known():
     assert waiting == {"ecr.Image/image", "ecs.TaskDefinition/release"}
 
 
-def test_names_stay_within_every_limit_and_never_collide():
+# (node, field) -> (service, shape of botocore's with the limit), or the limit where the models have none.
+LIMITS: dict[tuple[str, str], tuple[str, str] | int] = {
+    ("iam.Role/training", "name"): ("iam", "roleNameType"),
+    ("iam.Role/execution", "name"): ("iam", "roleNameType"),
+    ("iam.Role/task", "name"): ("iam", "roleNameType"),
+    ("ecr.Repository/repository", "name"): ("ecr", "RepositoryName"),
+    ("ecr.Image/image", "tag"): ("ecr", "ImageTag"),
+    ("logs.LogGroup/logs", "name"): ("logs", "LogGroupName"),
+    ("sagemaker.TrainingJob/training", "name"): ("sagemaker", "TrainingJobName"),
+    ("apigatewayv2.VpcLink/link", "name"): 128,
+    ("elbv2.TargetGroup/targets", "name"): 32,
+    ("elbv2.LoadBalancer/balancer", "name"): 32,
+    ("elbv2.ListenerRule/route", "host"): 128,
+    ("ecs.TaskDefinition/release", "family"): 255,
+    ("ecs.Service/service", "name"): 255,
+    ("ecs.Cluster/cluster", "name"): 255,
+}
+SHARED = {"elbv2.LoadBalancer/balancer", "ecs.Cluster/cluster", "apigatewayv2.VpcLink/link"}
+BY_PATH = {"ecr.Repository/repository", "logs.LogGroup/logs"}  # the names of a deployment themselves, which are unique
+BY_KEY = {"ecr.Image/image"}  # the same content, in a repository of its own
+
+
+def limit_of(limit: tuple[str, str] | int) -> tuple[int, str]:
+    """(characters, pattern)."""
+    if isinstance(limit, int):
+        return limit, r"[A-Za-z0-9.-]+"
+    metadata = botocore.session.get_session().get_service_model(limit[0]).shape_for(limit[1]).metadata
+    return metadata["max"], metadata.get("pattern", ".+")
+
+
+def test_the_longest_names_stay_within_every_limit_and_never_collide():
     long = {**DOCUMENT, "metadata": {"name": "n" * 63, "namespace": "s" * 63}}
-    one = compile_long(long, FACTS)
-    other = compile_long(long, replace(FACTS, uid="f" * 20))
-    for id, limit in (("elbv2.TargetGroup/targets", 32), ("iam.Role/training", 64), ("sagemaker.TrainingJob/training", 58)):
-        assert len(one.nodes[id].desired.name) <= limit
-        assert one.nodes[id].desired.name != other.nodes[id].desired.name
+    away = {**ENVIRONMENT, "metadata": {"name": "e" * 63}}
+    one = graph(long, away)
+    other = graph(long, away, replace(FACTS, uid="f" * 20))
+    for (id, field), limit in LIMITS.items():
+        name = getattr(one.nodes[id].desired, field)
+        most, pattern = limit_of(limit)
+        attempts = len("-a999") if id == "sagemaker.TrainingJob/training" else 0
+        assert len(name) + attempts <= most, id
+        assert re.fullmatch(pattern, name), id
+        if id not in SHARED | BY_PATH | BY_KEY:
+            assert name != getattr(other.nodes[id].desired, field), id
 
 
-def compile_long(document: Mapping[str, Any], facts: Any) -> Graph:
-    return compile_graph(loaded(document), loaded(ENVIRONMENT), facts)
+def test_every_name_that_is_given_has_a_limit_that_is_held():
+    named = {
+        (node.id, field)
+        for node in BEFORE
+        for field in ("name", "family", "host", "tag")
+        if isinstance(getattr(node.desired, field, None), str)
+    }
+    # Free text for API Gateway, cut to 128 characters all the same; the stage is always called "live".
+    free = ("ApiKey/key", "RestApi/api", "UsagePlan/plan", "Stage/stage")
+    assert named - set(LIMITS) == {(f"apigateway.{each}", "name") for each in free}

@@ -276,3 +276,53 @@ def test_the_launcher_alone_can_check_and_try(trial, tmp_path):
 def test_wrong_usage_has_a_code_of_its_own(tmp_path):
     assert check("--train", "--code", tmp_path).returncode == 2
     assert check("--set", "epochs").returncode == 2
+
+
+EVALUATE = """
+import os
+from pathlib import Path
+import scores
+metrics = scores.measure(Path(os.environ["SM_MODEL_DIR"]), Path(os.environ["SM_CHANNEL_TEST"]))
+Path(os.environ["SM_OUTPUT_DATA_DIR"], "evaluation.json").write_text(metrics)
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "line", "level", "said"),
+    [
+        pytest.param({}, 0, "", "", id="right"),
+        pytest.param({"evaluate": EVALUATE + "x = (\n"}, 7, "error", "SyntaxError", id="syntax"),
+        pytest.param({"evaluate": EVALUATE.replace("SM_MODEL_DIR", "M")}, 0, "warning", "which model does it", id="model"),
+        pytest.param({"evaluate": EVALUATE.replace("evaluation.json", "e")}, 0, "warning", "evaluation.json", id="metrics"),
+        pytest.param(
+            {"evaluate": EVALUATE + "p.add_argument('--model', required=True)\n"},
+            7,
+            "error",
+            "--model must be",
+            id="required",
+        ),
+        pytest.param(
+            {"evaluate": EVALUATE + "p.add_argument('model')\n"}, 7, "error", "model must be given", id="positional"
+        ),
+        pytest.param({"evaluate": EVALUATE + "p.add_argument('model', nargs='?')\n"}, 0, "", "", id="optional"),
+        pytest.param({"evaluate": EVALUATE + "import joblib\n"}, 7, "warning", "it imports joblib", id="pickles"),
+        pytest.param(
+            {"train": GOOD + "import evaluate\n"}, 0, "warning", "train.py imports it, and it is not among", id="imported"
+        ),
+    ],
+)
+def test_the_script_that_evaluates_a_model_is_looked_at_too(tmp_path, files, line, level, said):
+    folder = code(tmp_path, **{"train": GOOD, "scores": "def measure(*_): ...\n", "evaluate": EVALUATE} | files)
+    done = check("--code", folder, "--json")
+    found = json.loads(done.stdout)["findings"]
+    assert [(each["line"], each["level"]) for each in found] == ([(line, level)] if level else []), done.stdout
+    assert all(said in each["text"] and each["file"] == str(folder / "evaluate.py") for each in found)
+
+
+def test_what_evaluates_a_model_cannot_use_what_only_serves(tmp_path):
+    folder = code(tmp_path, train=GOOD, inference=HOOKS, evaluate=EVALUATE.replace("scores", "inference"))
+    (found,) = json.loads(check("--code", folder, "--json").stdout)["findings"]
+    assert (found["file"], found["text"]) == (
+        str(folder / "inference.py"),
+        "evaluate.py imports it, and it is not among the files of the job",
+    )

@@ -5,14 +5,15 @@ import json
 import os
 import pickle
 import signal
-import threading
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-import urllib3
 
-from container_servers import POOL, serving
+from container_servers import POOL, Running, refusal, serving
+from job_cloud import until
 from models import WEIGHTS, write_model
 from trimtab_container.digests import folder_digest
 
@@ -81,6 +82,9 @@ class Canary:
         (b'[["a", "b"]]', "application/json", 400, "WrongType"),
         (b"1,x\n", "text/csv", 400, "InvalidCSV"),
         (b"nan,1\n", "text/csv", 400, "NotFinite"),
+        (np.array([np.nan, 1], np.float32).tobytes(), "application/octet-stream", 400, "NotFinite"),
+        (npy(np.array([[np.inf, 1]])), "application/x-npy", 400, "NotFinite"),
+        (b"[[1e39, 0]]", "application/json", 400, "OutOfRange"),
         (b"12345", "application/octet-stream", 400, "WrongSize"),
         (b"no npy", "application/x-npy", 400, "InvalidNpy"),
         (npy(np.array([Canary()], dtype=object)), "application/x-npy", 400, "InvalidNpy"),
@@ -134,37 +138,47 @@ def test_a_model_that_is_not_what_it_says_is_never_ready(tmp_path, name, change,
     write_model(tmp_path / "model")
     file = tmp_path / "model" / name
     file.write_text(json.dumps(change(json.loads(file.read_text()))))
-    with serving(tmp_path) as running:
-        assert running.ping().status == 503
-        assert said in running.ping().json()["error"]["message"]
-        assert running.ask(b"[[1, 2]]").status == 503
+    assert said in refusal(tmp_path)
 
 
 def test_a_model_of_another_digest_is_refused(base):
-    with serving(base, TRIMTAB_ARTIFACT_DIGEST="sha256:other") as running:
-        assert "sha256:other is declared" in running.ping().json()["error"]["message"]
+    assert "sha256:other is declared" in refusal(base, TRIMTAB_ARTIFACT_DIGEST="sha256:other")
 
 
-def test_sigterm_finishes_what_is_in_flight(base):
-    with serving(base) as running:
-        failed: list[object] = []
-        stop = threading.Event()
+SLOW = """
+import pathlib, threading
 
-        def client() -> None:
-            while not stop.is_set():
-                try:
-                    if running.ask(b"[[1, 2]]").status != 200:
-                        failed.append("status")
-                except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ProtocolError):
-                    return  # it no longer listens: what stands before it has been told
+def predict_fn(data, model):
+    here = pathlib.Path(__file__).parent
+    if data[0][0] == 7:  # not the golden request
+        (here / "begun").touch()
+        while not (here / "go").exists():
+            threading.Event().wait(0.02)
+    return model.run(None, {model.get_inputs()[0].name: data})[0]
+"""
 
-        threads = [threading.Thread(target=client) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        threading.Event().wait(0.3)
+
+def test_sigterm_finishes_what_is_in_flight_and_takes_nothing_more(tmp_path):
+    write_model(tmp_path / "model")
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "inference.py").write_text(SLOW)
+    with serving(tmp_path, TRIMTAB_CODE_DIR=str(code)) as running, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(running.ask, b"[[7, 1]]")
+        until((code / "begun").exists)
         running.process.send_signal(signal.SIGTERM)
+        until(lambda: not listens(running))
+        assert not asked.done()
+        assert running.process.poll() is None
+        (code / "go").touch()
+        reply = asked.result()
+        assert (reply.status, len(reply.json()["predictions"])) == (200, 1)
         assert running.process.wait(timeout=30) == 0
-        stop.set()
-        for thread in threads:
-            thread.join()
-        assert failed == []
+
+
+def listens(running: Running) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", int(running.public.rpartition(":")[2])), timeout=5):
+            return True
+    except OSError:
+        return False

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from trimtab.core.errors import UserError
-from trimtab.engine.amend import held_number, refreshed, released, retrained, retried, rolled_back
-from trimtab.engine.ledger import Ledger, Revision
+from trimtab.engine.amend import deletion_of, held_number, let_go, refreshed, released, retrained, retried, rolled_back
+from trimtab.engine.ledger import Lease, Ledger, Revision
 
 
 def revision(number: int, outcome: str) -> Revision:
@@ -69,3 +69,22 @@ def test_a_refresh_forgets_all_pins_or_one():
     pinned = replace(LEDGER, pins={"training": {}, "serving": {}, "launcher": {}})
     assert refreshed(pinned, None).pins == {}
     assert set(refreshed(pinned, "serving").pins) == {"training", "launcher"}
+
+
+def test_what_was_let_go_of_keeps_its_identity_and_the_time_it_was_first_so():
+    once = let_go(replace(LEDGER, lease=Lease("ana@host:1", "2026-11-23T12:01:00Z")), "2026-11-23T12:00:00Z")
+    assert (once.uid, once.resources, once.lease) == (LEDGER.uid, LEDGER.resources, None)
+    assert let_go(once, "2026-11-24T00:00:00Z").retained == "2026-11-23T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("ledger", "deletion"),
+    [
+        (LEDGER, "delete"),
+        (replace(LEDGER, document={"policy": {"deletion": "retain"}}), "retain"),
+        (replace(LEDGER, document={"policy": {"deletion": "retain"}}, deleting=True), "delete"),
+    ],
+    ids=["by default", "as declared", "once begun"],
+)
+def test_a_deletion_does_what_the_document_said_last(ledger, deletion):
+    assert deletion_of(ledger) == deletion

@@ -20,6 +20,8 @@ def ledger(*outcomes: str) -> Ledger:
     resources = [Resource("ecs.TaskDefinition/release", "ecs.TaskDefinition", f"td{n}", f"r{n}") for n in range(1, 8)]
     resources += [Resource("sagemaker.TrainingJob/training", "sagemaker.TrainingJob", f"j{n}", f"t{n}") for n in range(1, 8)]
     resources += [
+        Resource("sagemaker.ProcessingJob/champion", "sagemaker.ProcessingJob", "e", "e"),
+        Resource("s3.Content/evaluation", "s3.Content", "v", "v"),
         Resource("s3.Content/dataset", "s3.Content", "d", "d"),
         Resource("ecs.Service/service", "ecs.Service", "s"),
     ]
@@ -38,6 +40,12 @@ def ledger(*outcomes: str) -> Ledger:
 )
 def test_the_newest_are_kept_and_what_is_needed_whatever_the_limit(outcomes, limit, kept):
     assert [each.number for each in kept_revisions(ledger(*outcomes), limit)] == kept
+
+
+def test_the_same_release_under_another_number_is_no_way_back():
+    had = ledger("Superseded", "Superseded", "Superseded", "Serving")
+    same = tuple(replace(each, release="r4") if each.number > 1 else each for each in had.revisions)
+    assert [each.number for each in kept_revisions(replace(had, revisions=same), 1)] == [1, 4]
 
 
 def test_a_held_revision_is_kept():

@@ -75,11 +75,28 @@ def test_a_part_has_paths_below_its_folder(tmp_path):
         pytest.param(
             lambda root: (root.mkdir(), (root / "e\u0301").touch(), (root / "\u00e9").touch()), "TT2006", id="NFC twins"
         ),
+        pytest.param(
+            lambda root: (root.mkdir(), Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9")).touch()), "TT2004", id="no UTF-8"
+        ),
     ],
 )
 def test_what_has_no_digest_is_refused_at_the_field(tmp_path, make, code):
     make(tmp_path / "data")
     assert refused(tmp_path / "data", tmp_path).code == code
+
+
+def test_a_name_that_no_file_system_takes_is_refused_at_the_field(tmp_path):
+    assert refused(tmp_path / ("a" * 300), tmp_path).code == "TT2001"
+
+
+def test_a_file_is_found_again_whatever_form_of_unicode_its_disk_keeps(tmp_path):
+    root = folder(tmp_path)
+    (root / "train" / "cafe\u0301").write_text("decomposed, as macOS writes it")
+    content = read_folder(root, tmp_path, HERE)
+    for part in (content, content.part(lambda _: True, below="train")):
+        (entry,) = [each for each in part.entries if each.path.endswith("caf\u00e9")]
+        assert part.file(entry).read_text() == "decomposed, as macOS writes it"
+        assert all(part.file(each).is_file() for each in part.entries)
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
@@ -122,9 +139,19 @@ def test_the_cache_spares_the_second_reading_and_forgets_what_was_touched(tmp_pa
     assert read == ["b"]
 
 
-def test_a_broken_cache_is_no_cache(tmp_path):
-    (tmp_path / "cache.json").write_text("{")
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_broken_cache_is_no_cache(tmp_path, text):
+    (tmp_path / "cache.json").write_text(text)
     cache = DigestCache(tmp_path / "cache.json")
     cache.load()
     folder(tmp_path)
     assert read_folder(tmp_path / "data", tmp_path, HERE, cache=cache).digest == digest(tmp_path)
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path):
+    (tmp_path / "file").touch()
+    cache = DigestCache(tmp_path / "file" / "cache.json")  # below a file nothing can be made
+    cache.load()
+    cache.put_object("mark", "sha256")
+    cache.save()
+    assert not cache.path.exists()

@@ -63,7 +63,8 @@ def test_the_golden_request(reply, verdict):
 
 def test_without_a_golden_request_or_an_endpoint_it_is_not_known():
     good = answer({"predictions": [[0.25, 0.75]]})
-    assert golden(good, stored=Failure("absent", "no such key")).is_ == "unreached"
+    absent = Evidence("unreached", "the model's folder holds no golden.json")
+    assert golden(good, stored=Failure("absent", "no such key")) == absent
     assert golden(good, stored={}).is_ == "unreached"
     assert prove_golden(Claim("a", "b", "", None, None), World()).is_ == "unreached"  # type: ignore[arg-type]
 

@@ -1,8 +1,22 @@
 """What a pass leaves in the ledger."""
 
-from trimtab.engine.ledger import Ledger
-from trimtab.engine.remember import with_troubles
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+import samples_compile as samples
+from trimtab.compile.facts import ServingModel
+from trimtab.engine.ledger import Ledger, Revision, Shared
+from trimtab.engine.remember import ARTIFACT, CHAMPION, GATE, SERVICE, facts_from, finished, with_troubles
+from trimtab.engine.wanted import Wanted
+from trimtab.graph.node import Graph, Node
+from trimtab.plan.plan import Plan, Standing
+from trimtab.plan.snapshot import Absent, Found, Snapshot
 from trimtab.plan.status import Trouble
+from trimtab.resources.gate import Verdict
 
 LEDGER = Ledger("uid", "vision", "digits", "local", "123456789012", "us-east-1")
 
@@ -12,3 +26,68 @@ def test_a_trouble_that_comes_again_under_another_request_id_is_no_news():
     assert with_troubles(first, [Trouble("a/b", "AccessDenied", "ecs:X: no (request r-2)", False)]) == first
     assert with_troubles(first, [Trouble("a/b", "AccessDenied", "ecs:X: nope (request r-2)", False)]) != first
     assert with_troubles(first, []) == LEDGER
+
+
+SHARED = Shared("e" * 20, "local")
+PINS = {"artifact": "sha256:old", "test": "sha256:before", "dataset": "sha256:all", "training": "t1", "release": "r1"}
+SERVING = Revision(1, 1, "r1", PINS, {"test:accuracy": 0.9}, "Serving", "converged", "2026-11-23T12:00:00Z")
+
+
+def serving_model(artifacts: Mapping[str, Mapping[str, Any]]) -> ServingModel | None:
+    document = samples.loaded(samples.DOCUMENT)
+    wanted = Wanted("vision", "digits", document, {}, samples.FACTS.digests)
+    return facts_from(replace(LEDGER, revisions=(SERVING,), artifacts=artifacts), SHARED, wanted).serving_model
+
+
+@pytest.mark.parametrize(
+    ("artifacts", "folder"),
+    [
+        pytest.param({"t1": {"digest": "sha256:old", "record": "a/j-a1.json"}}, "a/j-a1/", id="its own"),
+        pytest.param(
+            {
+                "t1": {"digest": "sha256:new", "record": "a/j-a2.json"},
+                "t0": {"digest": "sha256:old", "record": "a/i-a1.json"},
+            },
+            "a/i-a1/",
+            id="trained again with other bytes, and another of the same digest",
+        ),
+        pytest.param({"t1": {"digest": "sha256:new", "record": "a/j-a2.json"}}, "", id="trained again with other bytes"),
+        pytest.param({}, "", id="not known"),
+    ],
+)
+def test_the_serving_model_is_found_by_its_digest(artifacts, folder):
+    metrics = {"test:accuracy": 0.9}
+    assert serving_model(artifacts) == ServingModel("sha256:old", "sha256:before", metrics, folder, "sha256:all")
+
+
+OK, BROKEN = Standing("ok"), Standing("broken", "no data", "ChampionUnevaluated")
+GATE_NODE = Node(GATE, "evaluation", None)
+LAUNCHER = Node("s3.Content/launcher", "training", None, key="l")
+GRAPH = Graph({LAUNCHER.id: LAUNCHER, GATE: GATE_NODE}, {"training": "t2"})
+
+
+@pytest.mark.parametrize(
+    ("model", "outcomes"),
+    [(Standing("pending", "known after training"), ["Serving"]), (OK, ["Serving", "GateFailed"])],
+)
+def test_a_champion_that_cannot_be_evaluated_fails_the_revision_once_its_model_is_there(model, outcomes):
+    waiting = Standing("pending", f"known after {CHAMPION}")
+    standings = {CHAMPION: BROKEN, ARTIFACT: model, GATE: waiting, SERVICE: OK, LAUNCHER.id: OK}
+    document = samples.loaded(samples.DOCUMENT)
+    wanted = Wanted("vision", "digits", document, {}, samples.FACTS.digests)
+    now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+    snapshot = Snapshot(now, {LAUNCHER.id: Absent(), GATE: Absent(), SERVICE: Absent()})
+    ledger = replace(LEDGER, revisions=(SERVING,))
+    after = finished(ledger, GRAPH, snapshot, Plan((), standings), wanted, (), done=True, now=now)
+    assert [each.outcome for each in after.revisions] == outcomes
+    assert after.revisions[-1].because == ("no data" if len(outcomes) > 1 else "converged")
+
+
+def test_a_revision_keeps_what_the_gate_said_of_it():
+    verdict = Verdict(True, "met", {"test:accuracy": 0.9}, ("test:accuracy is 0.9, at least 0.8",), "not compared")
+    now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+    snapshot = Snapshot(now, {LAUNCHER.id: Absent(), GATE: Found(verdict), SERVICE: Absent()})
+    wanted = Wanted("vision", "digits", samples.loaded(samples.DOCUMENT), {}, samples.FACTS.digests)
+    plan = Plan((), {GATE: OK, SERVICE: OK, LAUNCHER.id: OK})
+    (made,) = finished(LEDGER, GRAPH, snapshot, plan, wanted, (), done=True, now=now).revisions
+    assert (made.outcome, made.notes) == ("Serving", ("test:accuracy is 0.9, at least 0.8", "not compared"))

@@ -5,21 +5,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from trimtab.engine.workers.reuse import Earlier, Listed, Source, sources_in
+from trimtab.engine.contents import Origin
+from trimtab.engine.workers.reuse import Earlier, Listed, sources_in
 from trimtab_container.digests import Entry
 
 WRITTEN = datetime(2026, 11, 1, tzinfo=UTC)
 A, B = Entry("a", 3, "aa" * 32), Entry("sub/b", 5, "bb" * 32)
 LISTED = {"a": Listed(3, '"1"', WRITTEN), "sub/b": Listed(5, '"2"', WRITTEN)}
-TREE = Earlier("d/old/", WRITTEN, (A, B), LISTED)
+TREE = Earlier("b", "d/old/", WRITTEN, (A, B), LISTED)
 
 
 def test_an_unchanged_file_comes_from_the_earlier_tree():
-    assert sources_in(TREE, [B]) == {"sub/b": Source("d/old/sub/b", '"2"')}
+    assert sources_in(TREE, [B]) == {"sub/b": Origin("b", "d/old/sub/b", '"2"')}
 
 
 def test_a_renamed_file_comes_from_under_its_old_name():
-    assert sources_in(TREE, [replace(A, path="moved/a")]) == {"moved/a": Source("d/old/a", '"1"')}
+    assert sources_in(TREE, [replace(A, path="moved/a")]) == {"moved/a": Origin("b", "d/old/a", '"1"')}
 
 
 def test_a_file_with_other_bytes_is_in_no_earlier_tree():
@@ -41,4 +42,4 @@ def test_an_object_that_is_not_as_recorded_is_no_source(listed):
 def test_where_one_of_two_same_files_is_gone_the_other_serves():
     twin = replace(A, path="twin")
     tree = replace(TREE, entries=(A, twin), listed={"twin": Listed(3, '"3"', WRITTEN)})
-    assert sources_in(tree, [A]) == {"a": Source("d/old/twin", '"3"')}
+    assert sources_in(tree, [A]) == {"a": Origin("b", "d/old/twin", '"3"')}

@@ -62,7 +62,9 @@ def test_training_sees_the_modules_and_nothing_else(deployment: ModelDeployment)
     assert deployment.spec.training is not None
     paths = [path.relative_to(EXAMPLE / "model").as_posix() for path in (EXAMPLE / "model").rglob("*") if path.is_file()]
     seen = selected(paths, deployment.spec.training.files)
-    assert seen == ("export.py", "images.py", "job.py", "network.py", "train.py")
+    assert seen == ("export.py", "images.py", "job.py", "network.py", "scores.py", "train.py")
+    left_out = {each for each in paths if "__pycache__" not in each} - {*seen}
+    assert left_out == {"Dockerfile", deployment.spec.evaluation.entry_point}
 
 
 def test_every_hyper_parameter_of_the_document_is_one_of_the_script(deployment: ModelDeployment):

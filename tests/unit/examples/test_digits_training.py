@@ -97,6 +97,16 @@ def test_evaluation_says_what_the_exported_model_does(trained: tuple[Path, str],
         }
 
 
+def test_the_model_is_measured_again_as_in_training(trained: tuple[Path, str], python: str, data: Path, tmp_path: Path):
+    given = environment(data, trained[0]) | {"SM_OUTPUT_DATA_DIR": str(tmp_path)}
+    subprocess.run([python, str(CODE / "evaluate.py")], env=given, cwd=tmp_path, check=True, capture_output=True)
+    assert evaluation_problem(tmp_path / "evaluation.json") == ""
+    again, before = read(tmp_path / "evaluation.json"), read(trained[0] / "output" / "evaluation.json")
+    assert again["dataset"] == before["dataset"]
+    assert again["metrics"]["test"]["accuracy"] == before["metrics"]["test"]["accuracy"]
+    assert again["metrics"]["test"]["loss"] == pytest.approx(before["metrics"]["test"]["loss"], abs=1e-4)
+
+
 def test_the_model_is_one_that_the_server_takes(trained: tuple[Path, str], data: Path):
     folder = trained[0] / "model"
     assert sorted(path.name for path in folder.iterdir()) == ARTIFACTS

@@ -18,9 +18,12 @@ RELIED_ON = {
     ("moto.core.serialize", "get_serializer_class"),
     ("moto.core.utils", "get_service_model"),
     ("moto.core", "responses"),
+    ("moto.core.responses", "BaseResponse"),
     ("moto", "backends"),
     ("moto.backends", "get_backend"),
     ("moto.ec2.models", "ec2_backends"),
+    ("moto.iam.models", "iam_backends"),
+    ("moto.sts.models", "sts_backends"),
     ("moto.moto_api._internal", "mock_random"),
     ("moto.moto_api._internal.models", "moto_api_backend"),
     ("moto.moto_server", "werkzeug_app"),
@@ -119,6 +122,15 @@ def test_responses_look_an_action_up_by_a_function_of_the_class_that_can_be_cach
     assert asked == [IamResponse]
 
 
+def test_a_service_has_a_backend_class_and_responses_of_one_base():
+    from moto.backends import get_backend
+    from moto.core.responses import BaseResponse
+    from moto.iam import responses
+
+    assert hasattr(get_backend("iam").backend, "create_role")
+    assert issubclass(responses.IamResponse, BaseResponse)
+
+
 def test_get_backend_has_accounts_that_know_their_regions():
     from moto.backends import get_backend
 
@@ -143,6 +155,35 @@ def test_mock_random_draws_the_same_ids_from_the_same_seed():
         return str(mock_random.uuid4()), mock_random.get_random_hex(8)
 
     assert drawn() == drawn()
+
+
+def test_iam_backends_hold_users_with_their_keys_and_sts_backends_the_sessions_of_roles():
+    from moto.iam.models import iam_backends
+    from moto.sts.models import sts_backends
+
+    backend: Any = iam_backends["123456789012"]["aws"]
+    backend.create_user("us-east-1", "contract")
+    made = backend.create_access_key(user_name="contract")
+    user = backend.users["contract"]
+    assert (user.arn, user.name) == ("arn:aws:iam::123456789012:user/contract", "contract")
+    assert user.id
+    (key,) = user.access_keys
+    assert (key.access_key_id, key.secret_access_key, key.status) == (made.access_key_id, made.secret_access_key, "Active")
+    sessions: Any = sts_backends["123456789012"]["aws"]
+    session = sessions.assume_role(
+        region_name="us-east-1",
+        role_session_name="s",
+        role_arn="arn:aws:iam::123456789012:role/r",
+        policy=None,
+        duration=900,
+        external_id=None,
+    )
+    found = sessions.get_assumed_role_from_access_key(session.access_key_id)
+    assert found.arn == "arn:aws:sts::123456789012:assumed-role/r/s"
+    assert (found.user_id.partition(":")[2], found.secret_access_key) == ("s", session.secret_access_key)
+    assert found.access_key.create_date.strftime("%Y")
+    backend.reset()
+    sessions.reset()
 
 
 def test_moto_api_backend_resets_everything():

@@ -34,6 +34,8 @@ def test_every_training_instance_type_of_aws_can_be_written():
         ("spec.training.metrics", "maxProperties", "MetricDefinitionList"),
         ("spec.training.metrics.loss", "maxLength", "MetricRegex"),
         ("spec.training.image", "maxLength", "AlgorithmImage"),
+        ("spec.training.tuning.objective.metric", "maxLength", "MetricName"),
+        ("spec.training.tuning.ranges", "maxProperties", "IntegerParameterRanges"),
         ("spec.evaluation.gates.metric", "maxLength", "MetricName"),
         ("spec.serving.env.NAME", "maxLength", "EnvironmentValue"),
     ],
@@ -69,6 +71,55 @@ def test_environment_variables_fit_every_target():
 def test_choices_are_those_of_sagemaker(path, name):
     ours = {each.lower() for each in schema_at("ModelDeployment", path)["enum"]}
     assert ours == {each.lower() for each in shape("sagemaker", name).enum}
+
+
+def test_rollouts_are_those_of_ecs_and_one_that_only_its_percentages_make():
+    ours = schema_at("ModelDeployment", "spec.serving.rollout.strategy")["enum"]
+    theirs = {each.replace("_", "").lower() for each in shape("ecs", "DeploymentStrategy").enum}
+    assert {each.lower() for each in ours} - {"nosurge"} == theirs
+
+
+def test_every_region_of_aws_can_be_written():
+    partitions = SESSION.get_available_partitions()
+    regions = [name for each in partitions for name in SESSION.get_available_regions("ecs", partition_name=each)]
+    assert len(regions) > 30
+    pattern = schema_at("Environment", "spec.region")["pattern"]
+    assert [each for each in regions if not re.fullmatch(pattern, each)] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "service", "name"),
+    [
+        ("ModelDeployment", "spec.serving.rollout.alarms", "cloudwatch", "AlarmName"),
+        ("ModelDeployment", "spec.serving.gateway.keySecret", "secretsmanager", "NameType"),
+        ("ModelDeployment", "spec.serving.bindings.secret", "secretsmanager", "SecretARNType"),
+        ("Environment", "spec.network.vpc", "sagemaker", "VpcId"),
+        ("Environment", "spec.network.subnets", "sagemaker", "SubnetId"),
+        ("Environment", "spec.network.securityGroups.tasks", "sagemaker", "SecurityGroupId"),
+        ("Environment", "spec.images.serving", "sagemaker", "ContainerImage"),
+        ("Environment", "spec.permissionsBoundary", "iam", "arnType"),
+        ("Environment", "spec.kmsKey", "kms", "KeyIdType"),
+        ("Environment", "spec.gateway.certificate", "acm", "Arn"),
+    ],
+)
+def test_a_name_is_no_longer_than_its_service_takes(kind, path, service, name):
+    node = schema_at(kind, path)
+    assert (node.get("items") or node)["maxLength"] == limit(service, name, "max")
+
+
+def test_tags_fit_every_service_beside_our_own():
+    node = schema_at("Environment", "spec.tags")
+    assert node["propertyNames"]["maxLength"] == limit("sagemaker", "TagKey", "max") == limit("ecs", "TagKey", "max")
+    assert node["maxProperties"] + 10 <= limit("sagemaker", "TagList", "max")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("weight", "CapacityProviderStrategyItemWeight"), ("base", "CapacityProviderStrategyItemBase")],
+)
+def test_capacity_providers_are_weighed_as_ecs_weighs(path, name):
+    node = schema_at("Environment", f"spec.ecs.capacityProviders.{path}")
+    assert (node["minimum"], node["maximum"]) == (limit("ecs", name, "min"), limit("ecs", name, "max"))
 
 
 def test_retentions_are_those_of_cloudwatch_logs():

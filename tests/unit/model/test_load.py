@@ -134,7 +134,6 @@ def test_every_code_that_is_raised_is_explained():
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("serving.replicas", {"min": 2, "max": 6}),
         ("serving.gateway.auth", "iam"),
         ("serving.gateway.auth", "jwt"),
         ("serving.target", "kubernetes"),
@@ -144,12 +143,12 @@ def test_every_code_that_is_raised_is_explained():
         ("training.distribution", "torchrun"),
         ("training.framework.name", "tensorflow"),
         ("dataset.pin", "verify"),
-        ("dataset.source", "s3://bucket/prefix"),
+        ("dataset.source", "https://git.example.com/data.git"),
+        ("code.source", "git@git.example.com:code.git"),
         ("image.packaging", "fetched"),
         ("image.builder", "codebuild"),
         ("monitoring.action", "retrain"),
         ("policy.adoption", "takeOver"),
-        ("suspend", True),
     ],
 )
 def test_a_field_whose_part_is_not_built_is_refused_and_says_so(path, value):
@@ -158,6 +157,12 @@ def test_a_field_whose_part_is_not_built_is_refused_and_says_so(path, value):
     assert found.reason == "NotBuiltYet"
     assert found.position is not None
     assert found.position.field.startswith(f"spec.{path}"[: len(found.position.field)])
+
+
+def test_a_misspelt_framework_is_guessed():
+    (document,) = load(json.dumps(spec("training.framework.name", "pytroch")).encode(), "f.yaml")
+    (found,) = refuse_unbuilt(document)
+    assert "; did you mean pytorch?" in found.message
 
 
 def test_a_plain_document_asks_for_nothing_that_is_not_built():
@@ -225,3 +230,38 @@ def test_a_pair_that_fargate_does_not_offer_gets_the_two_nearest():
     near = nearest_fargate(512, 512)
     assert len(near) == 2
     assert all(ecs_units(cpu) in FARGATE and memory in FARGATE[ecs_units(cpu)] for cpu, memory in near)
+
+
+# --- replicas -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("replicas", "scaling"),
+    [
+        ({"min": 2}, None),
+        ({"min": 2, "max": 2, "target": {"metric": "cpu"}}, None),
+        ({"min": 2, "max": 6}, ("cpu", 60)),
+        ({"min": 2, "max": 6, "target": {"metric": "memory"}}, ("memory", 60)),
+        ({"min": 2, "max": 6, "target": {"metric": "requests", "value": 600}}, ("requests", 600)),
+        ({"min": 2, "max": 6, "target": {"metric": "queue.length", "value": 5}}, ("queue.length", 5)),
+    ],
+)
+def test_what_an_autoscaler_holds(replicas, scaling):
+    (document,) = load(json.dumps(spec("serving.replicas", replicas)).encode(), "f.yaml")
+    found = document.value.spec.serving.replicas.scaling
+    assert (found and (found.metric, found.value)) == scaling
+
+
+@pytest.mark.parametrize(
+    ("replicas", "at", "said"),
+    [
+        ({"min": 2, "target": {"metric": "cpu"}}, "max", "is missing: target needs it"),
+        ({"min": 2, "max": 6, "target": {"metric": "requests"}}, "target.value", "is missing: requests has no default"),
+        ({"min": 2, "max": 6, "target": {"metric": "cpu", "value": 101}}, "target.value", "more than all of it"),
+        ({"min": 2, "max": 6, "target": {"metric": "cpu", "value": 0}}, "target.value", "must be more than 0"),
+    ],
+)
+def test_a_target_that_no_autoscaler_can_hold(replicas, at, said):
+    (found,) = of(spec("serving.replicas", replicas))
+    assert found.position.field == f"spec.serving.replicas.{at}"
+    assert said in str(found)

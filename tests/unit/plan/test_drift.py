@@ -76,3 +76,16 @@ def test_a_path_stands_for_all_below_it():
     graph = graph_of([replace(box("one"), desired=Box("one", tags={**OURS, "more": "y"}))], {})
     assert plan(graph, look(graph, {ONE: seen}), HISTORY, KINDS).actions
     assert not plan(graph, look(graph, {ONE: seen}), HISTORY, KINDS, rules).actions
+
+
+def test_a_reference_to_what_the_document_changed_is_an_edit_too():
+    """A Ref looks the same before and after: what it stands for is another."""
+    before, after = (graph_of([box("one", size=size), box("two", "one")], {}) for size in (1, 2))
+    history = replace(HISTORY, settled={node.id: settled_digest(node) for node in before})
+    parent = Found(SeenBox("one", size=2, id="new"), OURS)
+    child = Found(SeenBox("two", holds="old"), OURS)
+    seen = {ONE: parent, "test.Box/two": child}
+    (action,) = plan(after, look(after, seen), history, KINDS, Rules("report")).actions
+    assert (action.node, action.is_drift) == ("test.Box/two", False)
+    same = plan(before, look(before, {**seen, ONE: Found(SeenBox("one", id="new"), OURS)}), history, KINDS)
+    assert same.actions[0].is_drift

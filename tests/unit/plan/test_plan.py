@@ -150,6 +150,15 @@ def test_deletes_run_from_high_rank_to_low_and_wait_for_each_other():
     assert verbs(teardown(gone, KINDS)) == {"test.Box/low#low": "delete"}
 
 
+def test_what_is_below_is_still_to_be_deleted_though_it_was_not_read():
+    decided = teardown((stale("high", "test.High"),), KINDS, below=("test.Box/low#low",))
+    assert verbs(decided) == {"test.High/high#high": "delete"}
+    assert {id: standing.is_ for id, standing in decided.standings.items()} == {
+        "test.High/high#high": "pending",
+        "test.Box/low#low": "pending",
+    }
+
+
 def test_what_cannot_be_read_is_not_deleted_and_holds_the_lower_ranks():
     decided = teardown((stale("low"), stale("high", "test.High", Unknown("denied"))), KINDS)
     assert decided.actions == ()

@@ -6,8 +6,9 @@ import pytest
 
 from trimtab.graph.node import Graph, Node
 from trimtab.plan.plan import Action, Plan, Standing
-from trimtab.plan.snapshot import Absent, Snapshot
+from trimtab.plan.snapshot import Absent, Found, Snapshot
 from trimtab.plan.status import Condition, Trouble, conditions, stuck_on
+from trimtab.resources.gate import Verdict
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ROLE, JOB = "iam.Role/training", "sagemaker.TrainingJob/training"
@@ -76,3 +77,18 @@ def test_a_time_changes_only_with_its_status():
     assert seen["Ready"].since == "2026-01-01T00:00:00Z"
     assert seen["Stalled"].since == "2026-11-23T12:00:00Z"
     assert {each.observed_generation for each in seen.values()} == {3}
+
+
+@pytest.mark.parametrize(
+    ("uncompared", "reason", "message"),
+    [
+        ("", "AsDeclared", "accuracy is 0.9"),
+        ("not compared: why", "ChampionNotCompared", "accuracy is 0.9; not compared: why"),
+    ],
+)
+def test_a_gate_that_is_met_says_how_and_what_was_not_compared(uncompared, reason, message):
+    gate = "trimtab.Gate/gate"
+    verdict = Verdict(True, "every gate is met", {"accuracy": 0.9}, ("accuracy is 0.9",), uncompared)
+    graph, snapshot = Graph({gate: Node(gate, "evaluation", None)}), Snapshot(NOW, {gate: Found(verdict)})
+    seen = {each.type: each for each in conditions(graph, Plan((), {gate: OK}), snapshot, 3, {}, ())}
+    assert (seen["Evaluated"].status, seen["Evaluated"].reason, seen["Evaluated"].message) == ("True", reason, message)

@@ -10,6 +10,7 @@ from trimtab.resources import (
     KINDS,
     api_key,
     artifact,
+    cloudwatch_alarm,
     ecr_image,
     ecr_repository,
     ecs_cluster,
@@ -20,8 +21,11 @@ from trimtab.resources import (
     listener_rule,
     load_balancer,
     log_group,
+    processing_job,
     rest_api,
     s3_content,
+    scalable_target,
+    scaling_policy,
     stage,
     target_group,
     training_job,
@@ -194,6 +198,43 @@ SAMPLES["sagemaker.TrainingJob"] = Sample(
     other="vision-none-0a1b2c3d4e5f",
 )
 
+PROCESSING = {
+    "ProcessingJobName": f"{JOB}-a1",
+    "ProcessingJobArn": f"{ACCOUNT.format('sagemaker')}:processing-job/{JOB}-a1",
+    "ProcessingJobStatus": "Completed",
+    "ProcessingOutputConfig": {
+        "Outputs": [{"OutputName": "output", "S3Output": {"S3Uri": f"s3://b/deployments/u/jobs/{JOB}-a1/output"}}]
+    },
+    "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+    "Environment": {"TRIMTAB_RUN": "run-1", "TRIMTAB_REPORT": "evaluation.json"},
+    "CreationTime": AT,
+    "ProcessingStartTime": AT,
+    "ProcessingEndTime": AT,
+}
+SAMPLES["sagemaker.ProcessingJob"] = Sample(
+    processing_job.Desired(
+        name=JOB,
+        image="123456789012.dkr.ecr.us-east-1.amazonaws.com/trimtab/pytorch-training:2",
+        role_arn=ROLE,
+        inputs=(processing_job.Input("model", "s3://b/deployments/u/artifacts/a/", "/opt/ml/processing/model"),),
+        output_uri="s3://b/deployments/u/jobs",
+        instance_type="ml.m5.large",
+        tags=KEYED,
+        reason="ChampionUnevaluated",
+        entrypoint=("python3", "/opt/ml/processing/input/trimtab/launcher.pyz"),
+        arguments=("evaluate",),
+        report="evaluation.json",
+        run="run-1",
+    ),
+    {
+        "DescribeProcessingJob": by("ProcessingJobName", {f"{JOB}-a1": PROCESSING}, absent("DescribeProcessingJob")),
+        "GetObject": {"Body": b'{"metrics": {"accuracy": 0.97}}'},
+        "ListTags": {"Tags": tag_list(KEYED)},
+    },
+    denied="DescribeProcessingJob",
+    other="vision-none-0a1b2c3d4e5f",
+)
+
 CONTENT_PREFIX = f"deployments/{UID_VALUE}/datasets/{'e' * 64}"
 LISTED = {"Contents": [{"Key": f"{CONTENT_PREFIX}.json"}], "CommonPrefixes": [{"Prefix": f"{CONTENT_PREFIX}/"}]}
 SAMPLES["s3.Content"] = Sample(
@@ -214,9 +255,11 @@ SAMPLES["trimtab.Artifact"] = Sample(
     artifact.Desired(
         "bucket",
         f"deployments/{UID_VALUE}/artifacts/",
-        f"{JOB}-a1",
-        "s3://bucket/jobs/output/model.tar.gz",
-        "s3://bucket/jobs/output/output.tar.gz",
+        artifact.Trained(
+            f"{JOB}-a1",
+            "s3://bucket/jobs/output/model.tar.gz",
+            "s3://bucket/jobs/output/output.tar.gz",
+        ),
     ),
     {
         "ListObjectsV2": {
@@ -237,7 +280,6 @@ SAMPLES["ecr.Image"] = Sample(
         REPOSITORY_URI,
         "f" * 12,
         base="base@sha256:00",
-        requirements="serving",
         code_uri="s3://data/deployments/uid1/serving/d/",
         model_uri="s3://bucket/m/",
         launcher_uri="s3://bucket/l/",
@@ -635,4 +677,89 @@ SAMPLES["apigateway.UsagePlan"] = Sample(
     other="none",
     created={"CreateUsagePlan": USAGE_PLAN},
     tags=TAGS,
+)
+
+# --- scaling --------------------------------------------------------------------------------------------------------
+
+RESOURCE = "service/trimtab-local/vision-digits-0a1b2c"
+SCALABLE_ARN = f"{ACCOUNT.format('application-autoscaling')}:scalable-target/0ec5123456789abcdef"
+SCALED = {"ServiceNamespace": "ecs", "ResourceId": RESOURCE, "ScalableDimension": "ecs:service:DesiredCount"}
+SCALABLE = {
+    **SCALED,
+    "ScalableTargetARN": SCALABLE_ARN,
+    "MinCapacity": 2,
+    "MaxCapacity": 6,
+    "RoleARN": ROLE,
+    "CreationTime": AT,
+}
+SAMPLES["autoscaling.ScalableTarget"] = Sample(
+    scalable_target.Desired("trimtab-local", "vision-digits-0a1b2c", 2, 6, TAGS),
+    {"DescribeScalableTargets": {"ScalableTargets": [SCALABLE]}, "ListTagsForResource": {"Tags": TAGS}},
+    denied="DescribeScalableTargets",
+    other="service/trimtab-local/none",
+)
+
+POLICY_REPLY = {
+    **SCALED,
+    "PolicyARN": f"{ACCOUNT.format('autoscaling')}:scalingPolicy:1:resource/ecs/{RESOURCE}:policyName/trimtab",
+    "PolicyName": "trimtab",
+    "PolicyType": "TargetTrackingScaling",
+    "TargetTrackingScalingPolicyConfiguration": {
+        "TargetValue": 600.0,
+        "PredefinedMetricSpecification": {
+            "PredefinedMetricType": "ALBRequestCountPerTarget",
+            "ResourceLabel": "app/trimtab-local/0123456789abcdef/targetgroup/vision-digits-0a1b2c/2123456789abcdef",
+        },
+        "ScaleOutCooldown": 60,
+        "ScaleInCooldown": 300,
+    },
+    "CreationTime": AT,
+}
+SAMPLES["autoscaling.ScalingPolicy"] = Sample(
+    scaling_policy.Desired(
+        "trimtab-local", "vision-digits-0a1b2c", "trimtab", "requests", 600, "vision/digits", LB_ARN, TG_ARN
+    ),
+    {
+        "DescribeScalingPolicies": {"ScalingPolicies": [POLICY_REPLY, {**POLICY_REPLY, "PolicyName": "by-hand"}]},
+        "DescribeScalableTargets": {"ScalableTargets": [SCALABLE]},
+        "ListTagsForResource": {"Tags": TAGS},
+    },
+    denied="DescribeScalingPolicies",
+    other=f"{RESOURCE}|none",
+    untagged=True,
+)
+
+_alarm = cloudwatch_alarm.Desired(
+    "vision-digits-errors",
+    "AWS/ApplicationELB",
+    "HTTPCode_Target_5XX_Count",
+    {"TargetGroup": "targetgroup/t/1", "LoadBalancer": "app/l/2"},
+    "Sum",
+    "GreaterThanThreshold",
+    5,
+    TAGS,
+    missing="notBreaching",
+)
+ALARM = {
+    "AlarmName": _alarm.name,
+    "AlarmArn": f"{ACCOUNT.format('cloudwatch')}:alarm:{_alarm.name}",
+    "Namespace": _alarm.namespace,
+    "MetricName": _alarm.metric,
+    "Dimensions": [{"Name": "TargetGroup", "Value": "targetgroup/t/1"}, {"Name": "LoadBalancer", "Value": "app/l/2"}],
+    "Statistic": "Sum",
+    "ComparisonOperator": "GreaterThanThreshold",
+    "Threshold": 5.0,
+    "Period": 60,
+    "EvaluationPeriods": 1,
+    "TreatMissingData": "notBreaching",
+    "StateValue": "ALARM",
+}
+SAMPLES["cloudwatch.Alarm"] = Sample(
+    _alarm,
+    {
+        "DescribeAlarms": {"MetricAlarms": [ALARM, {**ALARM, "AlarmName": "somebody-elses"}]},
+        "ListTagsForResource": {"Tags": tag_list(TAGS)},
+    },
+    denied="DescribeAlarms",
+    other="none",
 )

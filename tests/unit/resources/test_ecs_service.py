@@ -170,6 +170,34 @@ def test_a_count_inside_the_range_is_the_autoscalers(count: int, owners: list[st
     assert [each.owner for each in KIND.diff(scaled, observed)] == owners
 
 
+@pytest.mark.parametrize(
+    ("count", "bound"), [pytest.param(1, 2, id="below the least"), pytest.param(7, 6, id="above the most")]
+)
+def test_a_count_outside_the_range_is_set_to_the_nearest_bound_alone(count: int, bound: int):
+    scaled, observed = replace(DESIRED, max_count=6), seen(desiredCount=count)
+    (call,), _ = drive(KIND.update(scaled, observed, KIND.diff(scaled, observed)))
+    assert call.arguments == {"cluster": scaled.cluster, "service": scaled.name, "desiredCount": bound}
+
+
+def test_a_new_release_keeps_the_count_that_the_autoscaler_chose():
+    scaled, observed = replace(DESIRED, max_count=6), seen(deployment(OLD, 900), desiredCount=5)
+    drift = tuple(each for each in KIND.diff(scaled, observed) if each.owner == "spec")
+    update = next(call for call in drive(KIND.update(scaled, observed, drift))[0] if call.operation == "UpdateService")
+    assert update.arguments["taskDefinition"] == DESIRED.task_definition
+    assert "desiredCount" not in update.arguments
+
+
+@pytest.mark.parametrize(
+    ("running", "settled"),
+    [pytest.param(3, True, id="more are starting"), pytest.param(1, False, id="fewer than the least run")],
+)
+def test_a_service_that_an_autoscaler_scales_is_settled_while_it_does(running: int, settled: bool):
+    scaled = replace(DESIRED, max_count=6)
+    observed = seen(desiredCount=5, runningCount=running, pendingCount=5 - running)
+    assert isinstance(KIND.state(scaled, observed), Settled) == settled
+    assert not isinstance(KIND.state(DESIRED, observed), Settled)
+
+
 def test_what_is_leaving_is_neither_changed_nor_deleted_again():
     leaving = seen(status="DRAINING", desiredCount=0)
     assert KIND.diff(DESIRED, leaving) == ()

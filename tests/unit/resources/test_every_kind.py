@@ -104,7 +104,7 @@ def test_tags_are_in_the_call_that_creates(kind: AnyKind, sample: Sample):
     calls, _ = drive(kind.create(sample.desired), {**sample.created, **_nothing_there(sample)})
     tagged = [call.operation for call in calls if UID_VALUE in str(call.arguments)]
     assert len(tagged) == 1
-    assert tagged[0].startswith(("Create", "Register"))
+    assert tagged[0].startswith(("Create", "Register", "PutMetricAlarm"))
 
 
 @every_kind
@@ -256,6 +256,7 @@ def _nothing_there(sample: Sample) -> dict[str, Any]:
     """Replies for the reads that a create makes: there is nothing yet."""
     return {
         "DescribeTrainingJob": Failure("absent", "no such job"),
+        "DescribeProcessingJob": Failure("absent", "no such job"),
         "DescribeRules": {"Rules": []},
         "GetDeployments": {"items": []},
     }

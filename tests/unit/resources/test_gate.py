@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from trimtab.core.kind import Broken, Call, Settled, run_steps
+from trimtab.core.kind import Broken, Call, Ref, Settled, run_steps
 from trimtab.resources.gate import KIND, Champion, Desired, Threshold, judge
 
 DESIRED = Desired("key", "sha256:new", (Threshold("test:accuracy", "atLeast", 0.96),), None, {}, {"test:accuracy": 0.97})
-CHAMPION = Champion("test:accuracy", 0.005, 0.975, "sha256:old", same_test=True)
+CHAMPION = Champion("test:accuracy", 0.005, "sha256:old", 0.975)
+AGAIN = Champion("test:accuracy", 0.005, "sha256:old", evaluation="e" * 64, report={"metrics": {"accuracy": 0.975}})
+LOST = Champion("test:accuracy", 0.005, "sha256:old", uncompared="it was evaluated on other test data")
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,33 @@ CHAMPION = Champion("test:accuracy", 0.005, 0.975, "sha256:old", same_test=True)
             "test:accuracy is 0.97, more than 0.005 below the champion's 0.98",
             id="worse",
         ),
-        pytest.param({"champion": replace(CHAMPION, value=0.99, same_test=False)}, "", id="other test data"),
+        pytest.param({"champion": LOST}, "", id="not comparable"),
+        pytest.param({"champion": AGAIN}, "", id="evaluated again, within the tolerated loss"),
+        pytest.param(
+            {"champion": replace(AGAIN, report={"metrics": {"test": {"accuracy": 0.98}}})},
+            "test:accuracy is 0.97, more than 0.005 below the champion's 0.98, evaluated again on this test data",
+            id="evaluated again, worse",
+        ),
+        pytest.param(
+            {"champion": replace(AGAIN, report={"metrics": {"loss": 0.1}})},
+            "nothing to compare with: the champion's evaluation has no test:accuracy: it gave test:loss",
+            id="evaluated again by another metric",
+        ),
+        pytest.param(
+            {"champion": replace(AGAIN, report={"metrics": {"accuracy": float("nan"), "loss": 1}})},
+            "nothing to compare with: the champion's evaluation has no test:accuracy: it is not a number",
+            id="evaluated again, NaN",
+        ),
+        pytest.param(
+            {"champion": replace(AGAIN, report=None, problem="job-a1 left no evaluation.json")},
+            "nothing to compare with: the champion's evaluation has no test:accuracy: job-a1 left no evaluation.json",
+            id="evaluated again, without a report",
+        ),
+        pytest.param(
+            {"champion": CHAMPION, "evaluation": {"loss": 0.1}, "thresholds": ()},
+            "test:accuracy is missing: the job and its evaluation.json gave loss",
+            id="a candidate without the champion's metric",
+        ),
     ],
 )
 def test_a_verdict_names_what_is_missed(changes, because):
@@ -44,11 +72,26 @@ def test_a_verdict_names_what_is_missed(changes, because):
     assert verdict.because == (because or "every gate is met")
 
 
-def test_a_comparison_that_was_not_made_is_noted():
-    (note,) = [
-        each for each in judge(replace(DESIRED, champion=replace(CHAMPION, same_test=False))).notes if "not compared" in each
-    ]
-    assert "sha256:old" in note
+def test_a_comparison_that_was_not_made_is_said_apart():
+    verdict = judge(replace(DESIRED, champion=LOST))
+    assert verdict.uncompared == "not compared with the champion sha256:old: it was evaluated on other test data"
+    assert judge(replace(DESIRED, champion=CHAMPION)).uncompared == ""
+
+
+def test_another_evaluation_of_the_champion_is_another_verdict():
+    identities = {
+        KIND.identity(replace(DESIRED, champion=each)) for each in (CHAMPION, AGAIN, replace(AGAIN, evaluation="f"))
+    }
+    assert len(identities) == 3
+    waits = replace(AGAIN, report=Ref("sagemaker.ProcessingJob/champion", "report"))  # known before the job has ended
+    assert KIND.identity(replace(DESIRED, champion=waits)) == KIND.identity(replace(DESIRED, champion=AGAIN))
+
+
+def test_a_verdict_is_read_as_it_was_written():
+    (call,) = run_steps(KIND.create(replace(DESIRED, champion=None))).calls
+    assert isinstance(call, Call)
+    written = {"Verdicts": {call.arguments["Key"]: call.arguments["Verdict"]}}
+    assert run_steps(KIND.observe([call.arguments["Key"]]), [written]).result == {call.arguments["Key"]: judge(DESIRED)}
 
 
 def test_a_passing_candidate_is_found_again_once_it_is_the_champion():

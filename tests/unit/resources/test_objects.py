@@ -8,6 +8,7 @@ import pytest
 
 from trimtab.core.kind import UID, Broken, Failure, Ref, Settled, Transfer, Unknown
 from trimtab.resources import KINDS
+from trimtab.resources.artifact import Given
 from trimtab.resources.artifact import Observed as Model
 from unit.resources.samples import ARTIFACT_PREFIX, CONTENT_PREFIX, DIGEST, RECORD, SAMPLES, UID_VALUE
 from unit.resources.support import drive, transfers_of
@@ -126,7 +127,7 @@ WHOLE = {"digest": "sha256:aa", "bytes": 1, "files": [], "evaluation": None, "me
 @pytest.mark.parametrize(
     ("evaluation", "values", "problem"),
     [
-        pytest.param(None, {}, "the job left no evaluation.json", id="none"),
+        pytest.param(None, {}, "there is no evaluation.json", id="none"),
         pytest.param({}, {}, "evaluation.json holds no metrics", id="empty"),
         pytest.param([1], {}, "evaluation.json holds no metrics", id="a list"),
         pytest.param({"metrics": 3}, {}, "evaluation.json holds no metrics", id="a number for metrics"),
@@ -177,10 +178,25 @@ def test_an_artifact_is_unpacked_from_the_attempt_that_made_it():
         "model_key": "jobs/output/model.tar.gz",
         "output_key": "jobs/output/output.tar.gz",
     }
-    pending = replace(desired, job_name=Ref("sagemaker.TrainingJob/training", "job_name"))
+    pending = replace(desired, origin=replace(desired.origin, job_name=Ref("sagemaker.TrainingJob/training", "job_name")))
     assert "(known after" in ARTIFACT.identity(pending)
     with pytest.raises(TypeError, match="job_name"):
         transfers_of(ARTIFACT.create(pending))
+
+
+def test_a_model_that_is_there_already_is_taken_under_its_digest():
+    desired = replace(SAMPLES["trimtab.Artifact"].desired, origin=Given("sha256:aa"))
+    (transfer,) = transfers_of(ARTIFACT.create(desired))
+    prefix = f"deployments/{UID_VALUE}/artifacts/aa"
+    assert ARTIFACT.identity(desired) == f"bucket|{prefix}"
+    assert transfer.work == "take"
+    assert transfer.arguments == {
+        "bucket": "bucket",
+        "prefix": f"{prefix}/",
+        "record_key": f"{prefix}.json",
+        "source": "model",
+        "digest": "sha256:aa",
+    }
 
 
 # --- image ----------------------------------------------------------------------------------------------------------

@@ -120,6 +120,12 @@ def test_the_last_attempt_is_found_by_describing_until_one_is_absent():
     assert (found[JOB].attempt, found[JOB].job_name, len(found[JOB].attempts)) == (2, f"{JOB}-a2", 2)
 
 
+def test_past_one_that_has_not_ended_nothing_is_described():
+    calls, found = drive(KIND.observe([JOB]), world(failed(1, CAPACITY), job(2, "InProgress")))
+    assert [call.arguments["TrainingJobName"] for call in calls] == [f"{JOB}-a1", f"{JOB}-a2"]
+    assert found[JOB].attempt == 2
+
+
 def test_jobs_of_one_round_are_described_together_and_one_denial_hides_one_job():
     other = "vision-other-0a1b2c3d4e5f"
     answers = world(job(1))

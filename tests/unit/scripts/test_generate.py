@@ -32,3 +32,26 @@ def test_a_page_that_was_edited_or_is_missing_is_found(generate, tmp_path):
 
 def test_commands_below_a_group_are_in_the_reference(generate):
     assert "## local up" in generate.generated()["docs/reference/commands.md"]
+
+
+def test_every_operation_of_the_local_cloud_has_its_standing(generate):
+    """A sample of each kind, and a deviation of each service that the local cloud owns."""
+    covered = {each.service: each for each in generate.coverage()}
+    standing = {
+        ("ecs", "UpdateService"): "simulated",
+        ("ecs", "CreateTaskSet"): "refused",
+        ("sqs", "ReceiveMessage"): "simulated",
+        ("sqs", "AddPermission"): "refused",
+        ("s3", "PutBucketNotification"): "simulated",
+        ("s3", "PutObject"): "recorded",
+        ("s3", "GetBucketWebsite"): "recorded",
+        ("s3", "RenameObject"): "refused",
+        ("iam", "ListInstanceProfiles"): "recorded",
+        ("iam", "SimulatePrincipalPolicy"): "refused",
+        ("ec2", "BundleInstance"): "refused",
+        ("sts", "GetCallerIdentity"): "simulated",
+        ("sts", "AssumeRole"): "recorded",
+    }
+    assert {key: covered[key[0]].operations[key[1]] for key in standing} == standing
+    assert [each.service for each in covered.values() if not each.deviations] == []
+    assert "## cloudtrail" in generate.generated()["docs/local-cloud.md"]

@@ -54,7 +54,7 @@ def service_findings(aws: Aws, buckets: Mapping[str, str]) -> Iterator[Finding]:
         try:
             aws.make(call)
         except Failure as failure:
-            fix = f"allow {call.service}:{call.operation}, or correct the environment"
+            fix = "grant what is missing" if failure.meaning == "denied" else "correct the environment"
             yield Finding(check, "fail", failure.reason, fix)
         else:
             yield Finding(check, "ok", where)

@@ -1,27 +1,20 @@
 """Assemble a serving image without a daemon and push what the registry lacks. The manifest goes last: it is the record."""
 
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from trimtab.build.image import MANIFEST_TYPE, Image, Parts, assemble, is_host
 from trimtab.build.layers import sha256
 from trimtab.clients.registry import Registry
-from trimtab.core.errors import UserError
 from trimtab.core.kind import Call, Progress
 from trimtab.engine.transfers import Report
 from trimtab.engine.workers import Bench
+from trimtab.engine.workers.own_image import own_image
+from trimtab.engine.workers.packages import installed
 from trimtab.engine.workers.unpack import fetch
-
-# uv's names, by an image's architecture: wheels for glibc 2.28 run on every base that is not out of support.
-_PLATFORMS = {"amd64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
-# What an installer leaves beside the packages: paths and times of this machine, which no import needs.
-_TRACES = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 
 
 class BuildImage:
@@ -38,10 +31,14 @@ class BuildImage:
         report(Progress(0, 0, "bytes", "reading the base image"))
         base_manifest, _ = base_registry.manifest(base_repository, base_reference)
         base_config = json.loads(base_registry.blob(base_repository, base_manifest["config"]["digest"]))
+        labels = {"trimtab.dev/artifact": arguments["artifact_digest"], "trimtab.dev/key": arguments["tag"]}
         with tempfile.TemporaryDirectory(dir=self._bench.scratch) as name:
-            parts = self._parts(arguments, Path(name), base_config, report=report)
-            labels = {"trimtab.dev/artifact": arguments["artifact_digest"], "trimtab.dev/key": arguments["tag"]}
-            image = assemble(base_manifest, base_config, parts, labels)
+            if arguments["dockerfile"]:
+                files = _fetch_tree(self._bench.aws, arguments["model_uri"], Path(name) / "model", report)
+                image = own_image(arguments, files, base_manifest, base_config, labels, folder=Path(name), report=report)
+            else:
+                parts = self._parts(arguments, Path(name), base_config, report=report)
+                image = assemble(base_manifest, base_config, parts, labels)
         for descriptor in base_manifest["layers"]:
             if not registry.has_blob(repository, descriptor["digest"]):
                 _bring(registry, repository, base_registry, base_repository, descriptor["digest"], report)
@@ -49,14 +46,14 @@ class BuildImage:
 
     def _parts(self, arguments: Mapping[str, Any], folder: Path, base_config: Mapping[str, Any], *, report: Report) -> Parts:
         aws = self._bench.aws
-        code = _fetch_tree(aws, arguments["code_uri"], folder / "code", report)
+        code = _fetch_tree(aws, arguments["code_uri"], folder / "code", report) if arguments["code_uri"] else {}
         model = (
             _fetch_tree(aws, arguments["model_uri"], folder / "model", report) if arguments["packaging"] == "baked" else {}
         )
         launcher = _fetch_tree(aws, arguments["launcher_uri"], folder / "launcher", report)
         architecture = str(base_config.get("architecture", "amd64"))
         bare = is_host(base_config)
-        packages = {} if bare else _packages(self._bench.lock, architecture, folder / "packages", report)
+        packages = {} if bare else installed(self._bench.lock, architecture, folder / "packages", report)
         return Parts(code, model, launcher["launcher.pyz"], self._bench.lock, packages)
 
     def _token(self) -> str:
@@ -100,44 +97,6 @@ def _fetch_tree(aws: Any, uri: str, folder: Path, report: Report) -> dict[str, P
         fetch(aws, bucket, item["Key"], path, report)
         files[item["Key"].removeprefix(prefix)] = path
     return files
-
-
-def _packages(lock: str, architecture: str, folder: Path, report: Report) -> dict[str, Path]:
-    """Install the lock's wheels of the target platform into a folder. Raises UserError when one has no wheel.
-
-    Scripts are left out: they begin with the path of this machine's Python, and nothing in the image calls them.
-    """
-    platform = _PLATFORMS.get(architecture)
-    if platform is None:
-        raise UserError(
-            f"the base image is for {architecture}", code="TT4003", reason="ImageFailed",
-            fix=f"choose a base for {' or '.join(_PLATFORMS)}",
-        )  # fmt: skip
-    if find_spec("uv") is None:
-        raise UserError(
-            "wheels for the image are installed with uv, which is not here", code="TT4002", reason="ImageFailed",
-            fix="pip install 'trimtab[build]'",
-        )  # fmt: skip
-    report(Progress(0, 0, "bytes", "installing the requirements"))
-    folder.mkdir()
-    file = folder.with_suffix(".txt")
-    file.write_text(lock)
-    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(folder), "--require-hashes"]
-    command += ["--only-binary", ":all:", "--python-platform", platform, "--python-version", "3.11", "-r", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError(
-            f"the requirements cannot be installed: {done.stderr.strip()[-600:]}", code="TT4003", reason="ImageFailed",
-            fix="every package needs a wheel for the image's platform",
-        )  # fmt: skip
-    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    return {name: path for name, path in files.items() if not _is_trace(name)}
-
-
-def _is_trace(name: str) -> bool:
-    path = Path(name)
-    in_metadata = path.parent.name.endswith(".dist-info")
-    return path.parts[0] in ("bin", ".lock") or "__pycache__" in path.parts or (in_metadata and path.name in _TRACES)
 
 
 def _split(uri: str) -> tuple[str, str]:

@@ -15,17 +15,10 @@ from typing import Any
 
 from trimtab.clients.aws import Aws
 from trimtab.core.kind import Call, Failure
+from trimtab.engine.contents import Origin
 from trimtab_container.digests import Entry
 
 _LOOK_BACK = 3  # trees: an edit is of the last one, or of one that was gone back to
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """An object to copy, as it was when it was looked at."""
-
-    key: str
-    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +34,32 @@ class Listed:
 class Earlier:
     """A complete tree: what its record says, and what a listing shows of it now."""
 
+    bucket: str
     prefix: str  # with its last slash
     recorded: datetime  # when the record was written
     entries: tuple[Entry, ...]
     listed: Mapping[str, Listed]  # by path
 
-    def source(self, entry: Entry) -> Source | None:
+    def source(self, entry: Entry) -> Origin | None:
         """Where the bytes of an entry of this tree lie, if nothing happened to them."""
         there = self.listed.get(entry.path)
         if there is None or there.size != entry.size or there.modified > self.recorded:
             return None
-        return Source(self.prefix + entry.path, there.etag)
+        return Origin(self.bucket, self.prefix + entry.path, there.etag)
 
 
-def sources_in(tree: Earlier, missing: Sequence[Entry]) -> dict[str, Source]:
+def sources_in(tree: Earlier, missing: Sequence[Entry]) -> dict[str, Origin]:
     """Which of the missing files that tree holds, by their path in the new one. Pure."""
-    held: dict[tuple[int, str], Source] = {}
+    held: dict[tuple[int, str], Origin] = {}
     for entry in tree.entries:
         if source := tree.source(entry):
             held.setdefault((entry.size, entry.sha256), source)
     return {each.path: held[each.size, each.sha256] for each in missing if (each.size, each.sha256) in held}
 
 
-def reusable(aws: Aws, bucket: str, prefix: str, missing: Sequence[Entry]) -> dict[str, Source]:
+def reusable(aws: Aws, bucket: str, prefix: str, missing: Sequence[Entry]) -> dict[str, Origin]:
     """Look for missing files in the trees beside `prefix`, the newest first. What cannot be read holds nothing."""
-    found: dict[str, Source] = {}
+    found: dict[str, Origin] = {}
     wanted = list(missing)
     try:
         for record in _records(aws, bucket, prefix)[:_LOOK_BACK] if wanted else ():
@@ -100,4 +94,4 @@ def _tree(aws: Aws, bucket: str, record: Mapping[str, Any], wanted: Sequence[Ent
     prefix = str(record["Key"]).removesuffix(".json") + "/"
     objects = aws.make(Call("s3", "ListObjectsV2", {"Bucket": bucket, "Prefix": prefix})).get("Contents", ())
     listed = {each["Key"].removeprefix(prefix): Listed(each["Size"], each["ETag"], each["LastModified"]) for each in objects}
-    return Earlier(prefix, record["LastModified"], entries, listed)
+    return Earlier(bucket, prefix, record["LastModified"], entries, listed)

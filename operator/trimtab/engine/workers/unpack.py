@@ -15,7 +15,6 @@ from typing import Any, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 from trimtab.clients.aws import Aws
-from trimtab.clients.errors import failure_from
 from trimtab.core.kind import Call, Failure, Progress
 from trimtab.engine.contents import Content
 from trimtab.engine.transfers import Report
@@ -27,7 +26,7 @@ MAX_FILES = 10_000
 MAX_BYTES = 50 << 30
 MAX_RATIO = 200  # unpacked to packed, beyond the first 100 MB
 _FREE = 100 << 20
-_MAX_EVALUATION = 1 << 20
+MAX_EVALUATION = 1 << 20
 
 
 class Unpack:
@@ -92,12 +91,17 @@ class Unpack:
         file = output / "evaluation.json"
         if not file.is_file():
             return None, "the job wrote no evaluation.json into its output folder"
-        if file.stat().st_size > _MAX_EVALUATION:
-            return None, f"evaluation.json has more than {_MAX_EVALUATION} bytes"
-        try:
-            return _finite(json.loads(file.read_bytes())), ""
-        except (ValueError, RecursionError) as error:
-            return None, f"evaluation.json is no JSON: {error}"
+        if file.stat().st_size > MAX_EVALUATION:
+            return None, f"evaluation.json has more than {MAX_EVALUATION} bytes"
+        return read_evaluation(file.read_bytes())
+
+
+def read_evaluation(data: bytes) -> tuple[Any, str]:
+    """(evaluation.json, what is wrong with it)."""
+    try:
+        return _finite(json.loads(data)), ""
+    except (ValueError, RecursionError) as error:
+        return None, f"evaluation.json is no JSON: {error}"
 
 
 def fetch(aws: Aws, bucket: str, key: str, target: Path, report: Report | None) -> None:
@@ -112,7 +116,7 @@ def fetch(aws: Aws, bucket: str, key: str, target: Path, report: Report | None) 
                 if report:
                     report(Progress(done, total, "bytes", "reading the model"))
     except (ClientError, BotoCoreError) as error:
-        raise failure_from("s3", "GetObject", error) from error
+        raise aws.failure(Call("s3", "GetObject", {"Bucket": bucket, "Key": key}), error) from error
 
 
 def unpack(archive: Path, target: Path) -> None:

@@ -2,8 +2,8 @@
 
 Each object is sent with the SHA-256 that it was hashed to, so that S3 itself refuses bytes that changed in between. What an
 interrupted upload left is used: whole objects by their size, parts of a multipart upload by number and content. What an
-earlier tree of the deployment holds is copied by S3, and its SHA-256 compared; where that is another, or the object is gone,
-the file is sent.
+earlier tree of the deployment holds, and what lies in S3 anyway, is copied by S3, and its SHA-256 compared; where that is
+another, or the object is gone, the file is sent.
 Source: Amazon S3 API, PutObject and UploadPart with ChecksumSHA256, ListParts, UploadPartCopy, CopyObject (at most 5 GB;
 with a ChecksumAlgorithm it answers that of the whole object, however that came there).
 """
@@ -14,16 +14,19 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing
 from functools import partial
 from typing import Any, TypeAlias
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from trimtab.clients.aws import Aws
 from trimtab.core.errors import UserError
 from trimtab.core.kind import Call, Failure, Progress
-from trimtab.engine.contents import Content
+from trimtab.engine.contents import Content, Origin
 from trimtab.engine.transfers import Report
 from trimtab.engine.workers import Bench
-from trimtab.engine.workers.reuse import Source, reusable
+from trimtab.engine.workers.reuse import reusable
 from trimtab_container.digests import Entry
 
 PART = 16 << 20  # bytes; at most 10,000 parts: files up to 156 GiB
@@ -33,7 +36,7 @@ _STREAMS = 8
 _TRIES = 4
 _PASSING = ("transient", "throttled")
 
-Find: TypeAlias = Callable[[Sequence[Entry]], dict[str, Source]]  # what can be copied, by path, of what is missing
+Find: TypeAlias = Callable[[Sequence[Entry]], dict[str, Origin]]  # what can be copied, by path, of what is missing
 
 
 class Upload:
@@ -43,14 +46,7 @@ class Upload:
         self._bench = bench
 
     def __call__(self, arguments: Mapping[str, Any], report: Report) -> None:
-        content = self._bench.contents.get(arguments["source"])
-        if content is None:
-            raise UserError(
-                f"the files of {arguments['source']} are not at hand here", code="TT4001", reason="SourceMissing",
-                fix="run `trimtab apply` with the document and its folder",
-            )  # fmt: skip
-        if content.digest != arguments["digest"]:
-            raise _changed(arguments["source"])
+        content = content_of(self._bench, arguments["source"], arguments["digest"])
         bucket, prefix = arguments["bucket"], arguments["prefix"]
         send_tree(self._bench.aws, bucket, prefix, content, report, partial(reusable, self._bench.aws, bucket, prefix))
         manifest = {"digest": content.digest, "files": [[each.path, each.size, each.sha256] for each in content.entries]}
@@ -64,6 +60,19 @@ class Upload:
         self._bench.aws.make(Call("s3", "PutObject", put, repeat="safe"))
 
 
+def content_of(bench: Bench, source: str, digest: str) -> Content:
+    """A content set that must be the one of that digest. Raises UserError where it is not at hand, or another by now."""
+    content = bench.contents.get(source)
+    if content is None:
+        raise UserError(
+            f"the files of {source} are not at hand here", code="TT4001", reason="SourceMissing",
+            fix="run `trimtab apply` with the document and its folder",
+        )  # fmt: skip
+    if content.digest != digest:
+        raise _changed(source)
+    return content
+
+
 def send_tree(aws: Aws, bucket: str, prefix: str, content: Content, report: Report, find: Find | None = None) -> None:
     """Send what is not there yet, save for what `find` says can be copied.
 
@@ -72,13 +81,28 @@ def send_tree(aws: Aws, bucket: str, prefix: str, content: Content, report: Repo
     _Sender(aws, bucket, prefix, content, report).send_all(find)
 
 
+def opened(aws: Aws, content: Content, entry: Entry) -> AbstractContextManager[Any]:
+    """The bytes of an entry, to read: from its folder, or from where it lies in S3. Raises UserError when it changed."""
+    origin = content.origins.get(entry.path)
+    if origin is None:
+        return content.file(entry).open("rb")
+    source = {"Bucket": origin.bucket, "Key": origin.key, "IfMatch": origin.etag}
+    try:
+        return closing(aws.client("s3", reading=True).get_object(**source)["Body"])
+    except (ClientError, BotoCoreError) as error:
+        failure = aws.failure(Call("s3", "GetObject", source), error)
+        if failure.code in ("PreconditionFailed", "412", "NoSuchKey"):
+            raise _changed(f"s3://{origin.bucket}/{origin.key}") from error
+        raise failure from error
+
+
 class _Sender:
     """Sends one tree; counts bytes for the report."""
 
     def __init__(self, aws: Aws, bucket: str, prefix: str, content: Content, report: Report) -> None:
         self._aws, self._bucket, self._prefix, self._content, self._report = aws, bucket, prefix, content, report
         self._sent = 0
-        self._sources: dict[str, Source] = {}
+        self._sources: dict[str, Origin] = {}
         self._lock = threading.Lock()
 
     def send_all(self, find: Find | None) -> None:
@@ -86,7 +110,7 @@ class _Sender:
         started = self._started()
         missing = [each for each in self._content.entries if there.get(each.path) != each.size]
         self._count(self._content.size_bytes - sum(each.size for each in missing))
-        self._sources = find(missing) if find else {}
+        self._sources = {**self._content.origins, **(find(missing) if find else {})}
         with ThreadPoolExecutor(_STREAMS, thread_name_prefix="upload") as pool:
             for waiting in [pool.submit(self._send, each, started.get(each.path)) for each in missing]:
                 waiting.result()
@@ -103,7 +127,8 @@ class _Sender:
         if upload is None and entry.size <= _COPY_WHOLE and self._is_copied(entry):
             self._count(entry.size)
         elif entry.size <= _WHOLE:
-            data = (self._content.root / entry.path).read_bytes()
+            with opened(self._aws, self._content, entry) as file:
+                data = file.read()
             if hashlib.sha256(data).hexdigest() != entry.sha256:
                 raise _changed(entry.path)
             self._put("PutObject", {"Key": self._prefix + entry.path, "Body": data, "ChecksumSHA256": _base64(entry.sha256)})
@@ -119,7 +144,7 @@ class _Sender:
         listed = self._aws.make(Call("s3", "ListParts", {"Bucket": self._bucket, "Key": key, "UploadId": upload}))
         done = {part["PartNumber"]: part for part in listed.get("Parts", [])}
         whole, parts = hashlib.sha256(), list[dict[str, Any]]()
-        with (self._content.root / entry.path).open("rb") as file:
+        with opened(self._aws, self._content, entry) as file:
             number = 0
             while data := file.read(PART):
                 number += 1
@@ -156,7 +181,7 @@ class _Sender:
         source = self._sources.get(entry.path)
         if source is None:
             return {}
-        origin = {"CopySource": {"Bucket": self._bucket, "Key": source.key}, "CopySourceIfMatch": source.etag}
+        origin = {"CopySource": {"Bucket": source.bucket, "Key": source.key}, "CopySourceIfMatch": source.etag}
         try:
             reply = self._put(operation, {**arguments, **origin})
         except Failure as failure:

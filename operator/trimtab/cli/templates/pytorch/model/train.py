@@ -6,29 +6,13 @@ SM_OUTPUT_DATA_DIR. The file runs on a laptop as well: python model/train.py --e
 
 import argparse
 import json
-import os
-from pathlib import Path
 
-import numpy as np
 import onnxruntime
 import torch
+from parts import accuracy, channel, folder
 from torch import nn
 
-HERE = Path(__file__).resolve().parent
 CLASSES = ["first", "second", "third"]
-
-
-def channel(name: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """(measurements, float32, N x 2; labels, N) of one part of the data."""
-    folder = Path(os.environ.get(f"SM_CHANNEL_{name.upper()}") or HERE.parent / "data" / name)
-    table = np.loadtxt(folder / "records.csv", delimiter=",", dtype=np.float32)
-    return torch.from_numpy(table[:, :2]), torch.from_numpy(table[:, 2].astype(np.int64))
-
-
-def folder(variable: str, local: str) -> Path:
-    path = Path(os.environ.get(variable) or HERE.parent / "build" / local)
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def main() -> None:
@@ -39,7 +23,7 @@ def main() -> None:
     torch.manual_seed(7)
     network = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, len(CLASSES)))
     optimizer = torch.optim.Adam(network.parameters(), lr=given.learning_rate)
-    values, labels = channel("train")
+    values, labels = map(torch.from_numpy, channel("train"))
     for epoch in range(1, given.epochs + 1):
         for rows in torch.randperm(len(values)).split(32):
             loss = nn.functional.cross_entropy(network(values[rows]), labels[rows])
@@ -48,9 +32,9 @@ def main() -> None:
             optimizer.step()
         print(f"epoch={epoch}; train:loss={loss.item():.4f};", flush=True)
     served = nn.Sequential(network, nn.Softmax(dim=1)).eval()
-    values, labels = channel("test")
+    values, labels = map(torch.from_numpy, channel("test"))
     with torch.no_grad():
-        accuracy = (served(values).argmax(1) == labels).float().mean().item()
+        share = accuracy(served(values).numpy(), labels.numpy())
     target = folder("SM_MODEL_DIR", "model")
     records = {"values": {0: torch.export.Dim("records", min=1)}}
     wrapped = Served(served)
@@ -75,11 +59,11 @@ def main() -> None:
         "classes": CLASSES,
     }
     golden = {"inputs": samples.tolist(), "outputs": answers.tolist(), "tolerance": 1e-4}
-    evaluation = {"metrics": {"test": {"accuracy": accuracy}}}
+    evaluation = {"metrics": {"test": {"accuracy": share}}}
     (target / "card.json").write_text(json.dumps(card))
     (target / "golden.json").write_text(json.dumps(golden))
     (folder("SM_OUTPUT_DATA_DIR", "output") / "evaluation.json").write_text(json.dumps(evaluation))
-    print(f"test:accuracy={accuracy:.4f};", flush=True)
+    print(f"test:accuracy={share:.4f};", flush=True)
 
 
 class Served(nn.Module):

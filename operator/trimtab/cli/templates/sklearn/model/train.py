@@ -7,33 +7,18 @@ python model/train.py --regularization 0.5
 
 import argparse
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from parts import channel, folder, measured
 from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-HERE = Path(__file__).resolve().parent
 CLASSES = ["first", "second", "third"]  # cultivars
 TOLERANCE = 1e-4  # the most that a probability may differ from scikit-learn's: ONNX computes in float32
-
-
-def channel(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """(measurements, float32, N x 13; labels, N) of one part of the data."""
-    folder = Path(os.environ.get(f"SM_CHANNEL_{name.upper()}") or HERE.parent / "data" / name)
-    table = np.loadtxt(folder / "wine.csv", delimiter=",", skiprows=1, dtype=np.float32)
-    return table[:, :-1], table[:, -1].astype(np.int64)
-
-
-def folder(variable: str, local: str) -> Path:
-    path = Path(os.environ.get(variable) or HERE.parent / "build" / local)
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def export(model: Pipeline, path: Path, records: np.ndarray) -> np.ndarray:
@@ -57,7 +42,7 @@ def main() -> None:
     values, labels = channel("train")
     model = make_pipeline(StandardScaler(), LogisticRegression(C=given.regularization, max_iter=1000)).fit(values, labels)
     values, labels = channel("test")
-    metrics = {"accuracy": float(model.score(values, labels)), "loss": float(log_loss(labels, model.predict_proba(values)))}
+    metrics = measured(model.predict_proba(values), labels)
     target = folder("SM_MODEL_DIR", "model")
     answers = export(model, target / "model.onnx", values)
     card = {

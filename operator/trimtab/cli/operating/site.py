@@ -1,0 +1,76 @@
+"""An environment as the operator serves it, and the sources that it reads."""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from trimtab.cli import holder
+from trimtab.cli.context import account_of, environment_named, launcher_in, resolved
+from trimtab.clients.aws import Aws, Made
+from trimtab.clients.clock import SystemClock
+from trimtab.core.quantities import duration_s
+from trimtab.engine.assembly import Assembly
+from trimtab.engine.board import Configured
+from trimtab.engine.contents import Content
+from trimtab.engine.declared import Declared, Source
+from trimtab.engine.endpoint import url_of
+from trimtab.engine.ledger import Ledgers
+from trimtab.engine.reconcile import Reconciler
+from trimtab.engine.view import Outcome
+from trimtab.engine.wanted import Wanted
+from trimtab.model.operator import OperatorSpec, SourceConfig
+from trimtab.sources.folder import FolderSource
+
+
+@dataclass(frozen=True, slots=True)
+class ServedEnvironment:
+    """Keeps trimtab.engine.turns.Site."""
+
+    assembly: Assembly
+
+    @property
+    def ledgers(self) -> Ledgers:
+        return self.assembly.ledgers
+
+    def resolve(self, declared: Declared) -> Wanted:
+        assert isinstance(declared.folder, Path)
+        return resolved(declared.document, declared.folder)
+
+    def reconciler(self, contents: Mapping[str, Content]) -> Reconciler:
+        return self.assembly.reconciler(contents)
+
+    def url(self, outcome: Outcome) -> str:
+        view = outcome.view
+        return url_of(view.graph, view.snapshot, self.assembly.environment) if view else ""
+
+
+@contextmanager
+def served(names: Sequence[str], observer: Callable[[Made], None]) -> Generator[Mapping[str, ServedEnvironment]]:
+    """The environments of those names, ready to make reconcilers. Raises UserError where one is not known."""
+    with (
+        TemporaryDirectory(prefix="trimtab-") as scratch,
+        ThreadPoolExecutor(16, thread_name_prefix="reads") as threads,
+    ):
+        launcher = launcher_in(Path(scratch))
+        clock = SystemClock()
+        found: dict[str, ServedEnvironment] = {}
+        for name in names:
+            environment = environment_named(name)
+            aws = Aws(account_of(environment), observer=observer)
+            me, is_gone = holder.this_process(), holder.is_gone
+            found[name] = ServedEnvironment(Assembly(environment, aws, threads, Path(scratch), launcher, clock, me, is_gone))
+        yield found
+
+
+def sources_of(spec: OperatorSpec, base: Path) -> list[tuple[Source, Configured]]:
+    """base: the folder that paths are relative to."""
+    return [_source(each, base) for each in spec.sources]
+
+
+def _source(config: SourceConfig, base: Path) -> tuple[Source, Configured]:
+    root = (base / config.folder.path).resolve()
+    source = FolderSource(root, duration_s(config.interval))
+    return source, Configured(source.name, frozenset(config.namespaces))

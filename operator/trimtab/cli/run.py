@@ -1,0 +1,107 @@
+"""`trimtab run`: the operator. Watches sources and keeps what they declare true, until it is stopped."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trimtab.cli import interrupts, words
+from trimtab.cli.output import talk
+
+
+@click.command(name="run")
+@click.option("--config", type=click.Path(path_type=Path), envvar="TRIMTAB_CONFIG", help="Its configuration, a YAML file.")
+@click.option(
+    "--folder", "folders", type=click.Path(path_type=Path), multiple=True, help="A folder of documents to watch; repeatable."
+)
+@click.option(
+    "--environment",
+    "environments",
+    multiple=True,
+    envvar="TRIMTAB_ENVIRONMENTS",
+    help="An environment to serve; repeatable.  [default: local]",
+    shell_complete=words.environments,
+)
+@click.option("--workers", type=click.IntRange(1, 256), envvar="TRIMTAB_WORKERS", help="Passes at a time.  [default: 8]")
+@click.option("--sweep", envvar="TRIMTAB_SWEEP", help="How often to look at everything.  [default: 60s]")
+@click.option(
+    "--listen", envvar="TRIMTAB_LISTEN", help="Of /healthz, /readyz and /metrics; none: nowhere.  [default: 127.0.0.1:8081]"
+)
+@click.option("--log-format", type=click.Choice(["console", "json"]), envvar="TRIMTAB_LOG_FORMAT", help="How to log.")
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), envvar="TRIMTAB_LOG_LEVEL", help="What to log."
+)
+def command(
+    config: Path | None,
+    folders: tuple[Path, ...],
+    environments: tuple[str, ...],
+    workers: int | None,
+    sweep: str | None,
+    listen: str | None,
+    log_format: str | None,
+    log_level: str | None,
+) -> int:
+    """Watch sources of documents, make them true and keep them true, until interrupted.
+
+    What is changed outside is put right, what fails is tried again, a document that disappears is deleted as its policy
+    says (never many at once: see `trimtab confirm-deletes`). Flags override environment variables, which override the
+    file. Exit codes: 0 stopped by a signal, 1 it could not start.
+
+    \b
+    Example: trimtab run --folder ./models
+             trimtab run --config operator.yaml --log-format json
+    """
+    from trimtab.cli.operating.config import configured
+
+    logs = {name: value for name, value in (("format", log_format), ("level", log_level)) if value is not None}
+    overrides: dict[str, Any] = {
+        "environments": environments or None,
+        "workers": workers,
+        "sweep": sweep,
+        "logs": logs or None,
+    }
+    spec, base = configured(config, folders, overrides)
+    address = None if listen == "none" else listen or spec.listen
+    return _operate(spec, base, address)
+
+
+def _operate(spec: Any, base: Path, listen: str | None) -> int:
+    from trimtab.cli.operating.site import served, sources_of
+    from trimtab.clients.clock import SystemClock
+    from trimtab.core.errors import UserError
+    from trimtab.core.quantities import duration_s
+    from trimtab.engine.operator import Operator
+
+    try:
+        from trimtab.cli.operating.telling import HealthServer, Metrics, log_to_stderr
+    except ImportError as error:
+        raise UserError(
+            f"the operator needs {error.name}, which is not installed", code="TT6008", fix="pip install 'trimtab[operator]'"
+        ) from error
+    log = log_to_stderr(spec.logs.format, spec.logs.level)
+    metrics = Metrics(spec.workers)
+    pairs = sources_of(spec, base)
+    with served(spec.environments, metrics.called) as sites:
+        operator = Operator(
+            sources=[source for source, _ in pairs],
+            configured=[each for _, each in pairs],
+            sites=sites,
+            clock=SystemClock(),
+            log=log,
+            counts=metrics,
+            workers=spec.workers,
+            sweep_s=duration_s(spec.sweep),
+        )
+        metrics.watch(operator.queue)
+        with contextlib.ExitStack() as stack:
+            if listen:
+                health = HealthServer(listen, operator.problem, lambda: operator.is_ready, metrics.registry)
+                stack.callback(health.close)
+                log.info("health.listening", address=health.address)
+            interrupts.on_signal(operator.stopping.set)
+            log.info("operator.started", environments=list(spec.environments), sources=[source.name for source, _ in pairs])
+            operator.run()
+            log.info("operator.stopped")
+    talk("stopped: what runs goes on, and the next start goes on from here")
+    return 0

@@ -1,0 +1,8 @@
+"""Times as documents, ledgers and conditions have them."""
+
+from datetime import datetime
+
+
+def rfc3339(at: datetime) -> str:
+    """ "2026-11-25T12:00:00Z": to the second, in UTC. Source: RFC 3339; Kubernetes API conventions."""
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

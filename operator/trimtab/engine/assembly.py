@@ -1,0 +1,73 @@
+"""Puts an engine together: all that the reconcilers of one environment share, and one reconciler for each document."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trimtab.clients.aws import Aws
+from trimtab.clients.clock import SystemClock
+from trimtab.clients.web import Web
+from trimtab.core.kind import Call
+from trimtab.engine.book import BookCaller
+from trimtab.engine.contents import Content
+from trimtab.engine.driver import Driver
+from trimtab.engine.ledger import Ledgers
+from trimtab.engine.observe import Observer
+from trimtab.engine.reconcile import Reconciler
+from trimtab.engine.transfers import Transfers
+from trimtab.engine.workers import Bench, serving_lock
+from trimtab.engine.workers.image import BuildImage
+from trimtab.engine.workers.take import Take
+from trimtab.engine.workers.unpack import Unpack
+from trimtab.engine.workers.upload import Upload
+from trimtab.model.environment import Environment
+from trimtab.resources import KINDS
+
+
+@dataclass(slots=True)
+class Assembly:
+    """What the reconcilers of one environment share.
+
+    threads: for reads in parallel. scratch: a folder for temporary files. launcher: this installation's.
+    holder, is_gone: who we are for leases, and whether another is known to be no more.
+    before, after: called round every call that a pass makes; what they raise ends the pass, as a crash would.
+    """
+
+    environment: Environment
+    aws: Aws
+    threads: Executor
+    scratch: Path
+    launcher: Content
+    clock: SystemClock
+    holder: str
+    is_gone: Callable[[str], bool]
+    before: Callable[[Call], None] | None = None
+    after: Callable[[Call], None] | None = None
+    ledgers: Ledgers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ledgers = Ledgers(self.aws, self.environment.spec.buckets.state)
+
+    def reconciler(self, contents: Mapping[str, Content]) -> Reconciler:
+        """One that sends those contents. It owns the transfers that it starts: stop them when it is done with."""
+        bench = Bench(self.aws, {**contents, "launcher": self.launcher}, serving_lock(), self.scratch)
+        workers = {"upload": Upload(bench), "unpack": Unpack(bench), "take": Take(bench), "image": BuildImage(bench)}
+        transfers = Transfers(workers)
+        caller = BookCaller(self.aws, Web())
+        driver = Driver(caller, transfers, self.threads, before=self.before, after=self.after)
+        return Reconciler(
+            environment=self.environment,
+            kinds=KINDS,
+            driver=driver,
+            caller=caller,
+            observer=Observer(driver, KINDS, self.threads),
+            ledgers=Ledgers(driver, self.environment.spec.buckets.state),
+            transfers=transfers,
+            clock=self.clock,
+            mint=lambda: uuid.uuid4().hex[:20],
+            holder=self.holder,
+            is_gone=self.is_gone,
+            launcher=self.launcher.digest,
+        )

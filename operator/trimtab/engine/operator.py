@@ -1,0 +1,255 @@
+"""The loop: sources say what is declared, a queue says what to look at, turns make it true. One deployment at a time.
+
+A pass never waits for the outside, so few workers serve many deployments. What it raises concerns its own deployment alone.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol, cast
+
+from trimtab.core.errors import TrimtabError, UserError
+from trimtab.core.kind import Failure
+from trimtab.engine import brake
+from trimtab.engine.again import LASTING_S, LIMITS, after_error
+from trimtab.engine.board import Board, Configured, Known, Task, Vanish, changed
+from trimtab.engine.declared import Listing, Source
+from trimtab.engine.queue import BackOff, Priority, Taken, WorkQueue
+from trimtab.engine.turns import Log, Site, Turns
+
+HUNG_S = 600.0  # a pass takes seconds, and each call of it a minute at most
+
+
+class Counts(Protocol):
+    """What is counted, for whoever scrapes it."""
+
+    def passed(self, result: str, seconds: float, waited_s: float) -> None: ...
+    def source(self, name: str, *, is_up: bool) -> None: ...
+    def deployments(self, known: int, tasks: Mapping[str, int]) -> None: ...
+
+
+class Time(Protocol):
+    def now(self) -> datetime: ...
+    def monotonic(self) -> float: ...
+
+
+@dataclass(slots=True)
+class Operator:
+    """Makes what its sources declare true, and keeps it so.
+
+    workers: passes at a time. sweep_s: how often a deployment is looked at where nothing says that it moved.
+    """
+
+    sources: Sequence[Source]
+    configured: Sequence[Configured]
+    sites: Mapping[str, Site]
+    clock: Time
+    log: Log
+    counts: Counts
+    workers: int = 8
+    sweep_s: float = 60.0
+    stopping: threading.Event = field(default_factory=threading.Event)
+    queue: WorkQueue = field(init=False)
+    _turns: Turns = field(init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _deciding: threading.Lock = field(default_factory=threading.Lock)
+    _board: Board = field(init=False)
+    _tasks: dict[str, Task] = field(default_factory=dict[str, Task])
+    _doomed: frozenset[str] = frozenset()
+    _braked: Mapping[str, str] = field(default_factory=dict[str, str])  # why a vanished one is not deleted, by key
+    _backoff: BackOff = field(default_factory=lambda: BackOff(LIMITS))
+    _threads: dict[str, threading.Thread] = field(default_factory=dict[str, threading.Thread])
+    _since: dict[str, float] = field(default_factory=dict[str, float])  # when the pass under way of each key began
+    _looked_at: set[str] = field(default_factory=set[str])  # sources, at least once
+
+    def __post_init__(self) -> None:
+        self.queue = WorkQueue(self.clock.monotonic)
+        self._turns = Turns(self.sites, {each.name: each for each in self.sources}, self.log)
+        self._board = Board(tuple(self.configured), frozenset(self.sites))
+
+    # --- life ---
+
+    def run(self, grace_s: float = 30.0) -> None:
+        """Run until `stopping` is set; then let passes end, at most that long. Raises what reading the ledgers raises."""
+        self._remember()
+        named: list[tuple[str, Callable[[], None]]] = [("sweep", self._sweep)]
+        named += [(f"source {each.name}", lambda each=each: self._watch(each)) for each in self.sources]
+        named += [(f"worker {number}", self._work) for number in range(self.workers)]
+        self._threads |= {name: threading.Thread(target=target, name=name, daemon=True) for name, target in named}
+        threads = list(self._threads.values())
+        for each in threads:
+            each.start()
+        self.stopping.wait()
+        self.queue.close()
+        deadline = self.clock.monotonic() + grace_s
+        for each in threads:
+            each.join(max(0.0, deadline - self.clock.monotonic()))
+        if any(each.is_alive() for each in threads):
+            self.log.warning(
+                "operator.stopped", because=f"a pass did not end within {grace_s:g} s; the next start goes on with it"
+            )
+        self._turns.stop()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether each source was looked at once."""
+        return len(self._looked_at) == len(self.sources)
+
+    def problem(self) -> str:
+        """What keeps the loop from going on, for a liveness check; "" while nothing does."""
+        now = self.clock.monotonic()
+        hung = [key for key, since in list(self._since.items()) if now - since > HUNG_S]
+        if hung:
+            return f"a pass of {hung[0]} takes longer than {HUNG_S:g} s"
+        dead = [name for name, thread in self._threads.items() if not thread.is_alive()]
+        return f"the thread {dead[0]} is dead" if dead and not self.stopping.is_set() else ""
+
+    def _remember(self) -> None:
+        """What exists, by the ledgers: a document that vanished while nobody looked is still known."""
+        # A state bucket may be shared with environments that others serve.
+        found = [(name, each) for name, site in self.sites.items() for each in site.ledgers.all()]
+        ledgers = [each for name, each in found if each.environment == name and not each.retained]
+        known = {f"{each.namespace}/{each.name}": Known.by(each) for each in ledgers}
+        with self._lock:
+            self._board = replace(self._board, known=known)
+            self._tasks = self._board.tasks()
+
+    # --- sources ---
+
+    def _watch(self, source: Source) -> None:
+        while not self.stopping.is_set():
+            try:
+                listing = source.read()
+                if listing is not None:
+                    self._take(source.name, listing)
+            except (TrimtabError, Failure, OSError) as error:
+                self._unreadable(source.name, str(error))
+            except Exception as error:  # a fault of ours in one source stops no other
+                self._unreadable(source.name, f"a fault of trimtab's own: {type(error).__name__}: {error}")
+            source.wait(self.stopping, source.interval_s)
+
+    def _take(self, name: str, listing: Listing) -> None:
+        """A source was read whole."""
+        with self._lock:
+            before = self._board.listings.get(name)
+            self._board = replace(self._board, listings={**self._board.listings, name: listing})
+        news = self._decide()
+        self._looked_at.add(name)
+        self.counts.source(name, is_up=True)
+        self._say(name, before, listing)
+        for key in news:
+            self.queue.add(key, Priority.EDIT)
+
+    def _unreadable(self, name: str, because: str) -> None:
+        self._looked_at.add(name)
+        self.counts.source(name, is_up=False)
+        self.log.warning("source.unreadable", source=name, because=because)
+
+    def _say(self, name: str, before: Listing | None, now: Listing) -> None:
+        if before is None or (before.version, before.declared.keys()) != (now.version, now.declared.keys()):
+            self.log.info("source.read", source=name, documents=len(now.declared), version=now.version)
+        if before is None or before.refused != now.refused:
+            for refused in now.refused:
+                for mistake in refused.mistakes:
+                    self.log.warning("document.refused", source=name, file=refused.file, because=str(mistake))
+
+    def _decide(self) -> frozenset[str]:
+        """Take in what changed; answers whose task is another now. Passes go on while the brake reads its memory."""
+        with self._deciding:
+            with self._lock:
+                before, self._tasks = self._tasks, self._board.tasks()
+                news, board, tasks = changed(before, self._tasks), self._board, dict(self._tasks)
+            doomed, braked = self._judged(board, tasks)
+            with self._lock:
+                news |= self._doomed ^ doomed
+                self._doomed, self._braked = doomed, braked
+        self.counts.deployments(len(board.known), _by_kind(tasks))
+        return news
+
+    def _judged(self, board: Board, tasks: Mapping[str, Task]) -> tuple[frozenset[str], dict[str, str]]:
+        """(vanished documents that may be deleted now, why others may not), source by source and site by site."""
+        gone: dict[tuple[str, str], list[str]] = {}
+        for key, task in tasks.items():
+            if isinstance(task, Vanish):
+                gone.setdefault((task.source, board.known[key].environment), []).append(key)
+        doomed: frozenset[str] = frozenset()
+        braked: dict[str, str] = {}
+        for (source, environment), keys in gone.items():
+            ledgers = self.sites[environment].ledgers
+            listing = board.listings[source]
+            there = sum(each.environment == environment for each in listing.declared.values()) if listing else 0
+            stored = ledgers.load_vanished(source)
+            verdict = brake.judge(stored.value, keys, there, self.clock.now())
+            if verdict.memory != stored.value:
+                ledgers.save_vanished(source, verdict.memory, stored.etag)
+            doomed |= verdict.doomed
+            braked |= dict.fromkeys(verdict.held, verdict.because)
+        return doomed, braked
+
+    def _know(self, key: str, known: Known | None) -> None:
+        """What the ledger of a deployment says of it now; None: it has none any more."""
+        with self._lock:
+            rest = {each: value for each, value in self._board.known.items() if each != key}
+            now = rest if known is None else {**rest, key: known}
+            if now != self._board.known:
+                self._board = replace(self._board, known=now)
+                self._tasks = self._board.tasks()
+
+    # --- passes ---
+
+    def _sweep(self) -> None:
+        """Look at everything now and then: events are hints, and some never come."""
+        while not self.stopping.wait(self.sweep_s):
+            try:
+                news = self._decide()
+            except (TrimtabError, Failure) as error:
+                self.log.warning("sweep.failed", because=str(error))
+                continue
+            for key in list(self._tasks):
+                self.queue.add(key, Priority.EDIT if key in news else Priority.SWEEP)
+
+    def _work(self) -> None:
+        while (taken := self.queue.take()) is not None:
+            started = self._since[taken.key] = self.clock.monotonic()
+            again, result = self._turn(taken)
+            del self._since[taken.key]
+            self.counts.passed(result, self.clock.monotonic() - started, taken.waited_s)
+            if again is not None:
+                self.queue.add_after(taken.key, again)
+            self.queue.done(taken.key)
+
+    def _turn(self, taken: Taken) -> tuple[float | None, str]:
+        """(seconds until the next look, or None; result as controller-runtime names it)."""
+        key = taken.key
+        with self._lock:
+            task, known = self._tasks.get(key), self._board.known.get(key)
+            is_doomed, brake_says = key in self._doomed, self._braked.get(key, "")
+        if task is None:
+            return None, "success"
+        try:
+            turn = self._turns.take(key, task, known, is_doomed=is_doomed, brake=brake_says)
+        except Exception as error:  # the one broad except round a pass: what is not ours to expect is a bug
+            return self._failed(key, task, error), "error"
+        self._backoff.forget(key)
+        self._know(key, turn.known)
+        return turn.again_s, "success" if turn.again_s is None else "requeue_after"
+
+    def _failed(self, key: str, task: Task, error: Exception) -> float:
+        means = after_error(error)
+        if means.what == "document":
+            self._turns.stalled(key, task, cast(Sequence[UserError], means.errors))
+            return LASTING_S
+        again = LASTING_S if means.what == "lasting" else self._backoff.after(key, means.what)
+        tell = self.log.error if means.what == "bug" else self.log.warning
+        if means.what != "conflict":
+            tell("pass.failed", deployment=key, because=means.because, look_again_s=round(again, 1))
+        return again
+
+
+def _by_kind(tasks: Mapping[str, Task]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for task in tasks.values():
+        name = type(task).__name__.lower()
+        found[name] = found.get(name, 0) + 1
+    return found

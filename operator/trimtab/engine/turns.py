@@ -1,0 +1,176 @@
+"""One deployment's turn in the loop: a pass towards what is declared, or out of the world, and what is told of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from trimtab.core.errors import TrimtabError, UserError
+from trimtab.core.kind import Failure
+from trimtab.engine.again import LASTING_S, after_outcome
+from trimtab.engine.board import Keep, Known, Make, Refuse, Task
+from trimtab.engine.contents import Content
+from trimtab.engine.declared import Declared, Source
+from trimtab.engine.ledger import Ledgers, Provenance
+from trimtab.engine.reconcile import Reconciler
+from trimtab.engine.report import problem, status_of
+from trimtab.engine.view import Outcome
+from trimtab.engine.wanted import Wanted, wanted_from
+from trimtab.plan.drift import told
+
+_DELETING_S = 1.0
+
+
+class Log(Protocol):
+    """An event and its fields; structlog's loggers are such."""
+
+    def info(self, event: str, /, **fields: Any) -> Any: ...
+    def warning(self, event: str, /, **fields: Any) -> Any: ...
+    def error(self, event: str, /, **fields: Any) -> Any: ...
+
+
+class Site(Protocol):
+    """An environment that the operator serves."""
+
+    @property
+    def ledgers(self) -> Ledgers: ...
+
+    def resolve(self, declared: Declared) -> Wanted:
+        """Digest what the document names. Raises UserError, an ExceptionGroup of them, Failure."""
+        ...
+
+    def reconciler(self, contents: Mapping[str, Content]) -> Reconciler:
+        """One for a document with those contents."""
+        ...
+
+    def url(self, outcome: Outcome) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How it went: seconds until the next, None where an edit or a sweep brings it; and what is known now."""
+
+    again_s: float | None
+    known: Known | None  # None: it is gone
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What is kept of one deployment between its turns: transfers go on meanwhile."""
+
+    mark: str  # of the document as it was resolved; "" for one that is known from memory alone
+    wanted: Wanted | None
+    reconciler: Reconciler
+
+
+@dataclass(slots=True)
+class Turns:
+    """Takes turns; the queue sees to it that a deployment has one at a time."""
+
+    sites: Mapping[str, Site]
+    sources: Mapping[str, Source]
+    log: Log
+    _held: dict[str, _Held] = field(default_factory=dict[str, _Held])
+    _told: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])  # the status last written
+
+    def take(self, key: str, task: Task, known: Known | None, *, is_doomed: bool, brake: str) -> Turn:
+        """known: what the ledgers say of it. is_doomed: it vanished and is to go. brake: why it is not, or "".
+
+        Raises what a pass raises.
+        """
+        if isinstance(task, Refuse):
+            self._report(key, task.source, problem(task.mistakes))
+            return Turn(None, known)
+        if isinstance(task, Make):
+            held = self._at_hand(key, task)
+            assert held.wanted is not None
+            return self._towards(key, task, held, held.wanted)
+        assert known is not None, "what is not declared is known from its ledger"
+        held = self._from_memory(key, known)
+        ledger = held.reconciler.ledgers.load(*key.split("/")).value
+        left_alone = ledger is not None and bool(ledger.suspended or ledger.document.get("suspend"))
+        if ledger is None or ledger.deleting or (is_doomed and not left_alone):
+            return self._away(key, task.source, held, known)
+        if not ledger.document:
+            return Turn(None, known)  # rebuilt from tags: what was declared is not known, so nothing is done
+        return self._towards(key, task, held, wanted_from(ledger), brake)
+
+    def stalled(self, key: str, task: Task, mistakes: Sequence[UserError]) -> None:
+        """The document asks for what cannot be: what runs stays."""
+        for each in mistakes:
+            self.log.warning("document.refused", deployment=key, because=str(each))
+        self._report(key, task.source, problem(mistakes))
+
+    def stop(self) -> None:
+        """End the transfers of all."""
+        for held in list(self._held.values()):
+            held.reconciler.transfers.stop()
+
+    def _at_hand(self, key: str, task: Make) -> _Held:
+        """The document with its contents, resolved anew only where something may have changed."""
+        declared, held = task.declared, self._held.get(key)
+        if held is not None and held.mark == declared.mark:
+            return held
+        site = self.sites[declared.environment]
+        wanted = replace(site.resolve(declared), provenance=Provenance(task.source, declared.file, declared.version))
+        return self._hold(key, _Held(declared.mark, wanted, site.reconciler(wanted.contents)))
+
+    def _from_memory(self, key: str, known: Known) -> _Held:
+        held = self._held.get(key)
+        if held is not None and held.mark == "":
+            return held
+        return self._hold(key, _Held("", None, self.sites[known.environment].reconciler({})))
+
+    def _hold(self, key: str, held: _Held) -> _Held:
+        """Instead of what was held before, whose transfers are another generation's."""
+        self._let_go(key)
+        self._held[key] = held
+        return held
+
+    def _let_go(self, key: str) -> None:
+        if before := self._held.pop(key, None):
+            before.reconciler.transfers.stop()
+
+    def _towards(self, key: str, task: Task, held: _Held, wanted: Wanted, brake: str = "") -> Turn:
+        outcome = held.reconciler.pass_(wanted)
+        for action in outcome.plan.writes if outcome.wrote else ():
+            if action.is_drift:
+                said = told(action.differences) or "it was deleted outside"
+                self.log.info("drift.repaired", deployment=key, node=action.node, what=said)
+        ledger = outcome.ledger
+        mistakes = task.mistakes if isinstance(task, Keep) else ()
+        notes = [each for each in (brake, task.because if isinstance(task, Keep) else "") if each]
+        url = self.sites[ledger.environment].url(outcome)
+        assert outcome.view is not None
+        status = status_of(ledger, outcome.view, outcome.plan, url)
+        status |= (problem(mistakes) if mistakes else {}) | ({"notes": notes} if notes else {})
+        self._report(key, task.source, status)
+        return Turn(after_outcome(outcome), Known.by(ledger))
+
+    def _away(self, key: str, source: str, held: _Held, known: Known) -> Turn:
+        namespace, name = key.split("/")
+        outcome = held.reconciler.remove(namespace, name)
+        if outcome is not None and not outcome.ended:
+            because = [each.because for each in outcome.troubles]
+            self.log.info("deployment.deleting", deployment=key, left=len(outcome.plan.standings), because=because)
+            left = [node.replace("#", " ") for node in outcome.plan.standings]
+            self._report(key, source, {"deleting": True, "left": left, "because": because})
+            return Turn(LASTING_S if outcome.is_stuck else _DELETING_S, known)
+        self._let_go(key)
+        self._report(key, source, None)
+        is_retained = outcome is not None and outcome.ended == "retained"
+        self.log.info("deployment.retained" if is_retained else "deployment.deleted", deployment=key)
+        return Turn(None, None)
+
+    def _report(self, key: str, source: str, status: Mapping[str, Any] | None) -> None:
+        """Write the status to the source where it says something new. A source that refuses it stops no pass."""
+        if status == self._told.get(key) or source not in self.sources:
+            return
+        try:
+            self.sources[source].report(key, status)
+        except (TrimtabError, Failure, OSError) as error:
+            self.log.warning("status.unwritten", deployment=key, source=source, because=str(error))
+            return
+        if status is None:
+            self._told.pop(key, None)
+        else:
+            self._told[key] = status

@@ -1,0 +1,26 @@
+"""The parts of the bench, each a module of that name with a `measure()`; and the goals that figures are held against."""
+
+import importlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+PARTS = ("decisions", "program", "cloud", "edits", "passes", "serving")
+
+
+def measured(part: str) -> dict[str, Any]:
+    """Its figures, and how long they took. In a process of its own: what one part imports is not weighed by another."""
+    started = time.monotonic()
+    found: Mapping[str, Any] = importlib.import_module(f"bench.{part}").measure()
+    return {**found, "took_s": round(time.monotonic() - started)}
+
+
+def goals(result: Mapping[str, Any]) -> list[str]:
+    """A line for each goal that a part is held against."""
+    return [
+        f"{'met   ' if goal['met'] else 'MISSED'} {part} {name}: {goal['value']} ({bound.replace('_', ' ')} {goal[bound]})"
+        for part, row in result.items()
+        for name, goal in row.get("goals", {}).items()
+        for bound in ("at_least", "at_most")
+        if bound in goal
+    ]

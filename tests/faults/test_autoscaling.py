@@ -1,0 +1,135 @@
+"""An autoscaler and apply share a service for more than an hour of the cloud's time, and never write against each other."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import datetime, timedelta
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clouds import RunningCloud
+from quick_rollout import Calls, apply, delete, name_of
+from trimtab.core.kind import Call
+from trimtab.local.commands import clock
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("autoscaling")]
+
+SCALED = "serving: {replicas: {min: 1, max: 4, target: {metric: requests, value: 20}}}"
+# (minutes, requests a minute): at 20 for each replica that is 1, 3, 4, then 1, 3 and 1 again.
+LOAD = ((6, 15), (8, 55), (8, 75), (24, 8), (8, 55), (24, 8))
+EVERY = 6  # minutes between two applies
+THEIRS = ("ecs", "elbv2", "application-autoscaling", "cloudwatch")
+
+
+class Sent(Calls):
+    """Keeps the writes to the service and what scales it."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[str, Mapping[str, Any]]] = []
+
+    def before(self, call: Call) -> None:
+        if call.repeat != "read" and call.service in THEIRS:
+            self.made.append((call.operation, call.arguments))
+
+
+class Shared:
+    """The service that both have, and clients that load it."""
+
+    def __init__(self, cloud: RunningCloud, project: Path) -> None:
+        self.cloud, name = cloud, name_of(project)
+        self.ecs, elb = cloud.client("ecs"), cloud.client("elbv2")
+        (self.cluster,) = self.ecs.list_clusters()["clusterArns"]
+        (self.arn,) = [arn for arn in self.ecs.list_services(cluster=self.cluster)["serviceArns"] if name in arn]
+        (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
+        (listener,) = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+        rules = elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
+        (self.host,) = [
+            value
+            for rule in rules
+            for condition in rule["Conditions"]
+            if condition["Field"] == "host-header"
+            for value in condition["Values"]
+            if name in value
+        ]
+        self.address, self.port = balancer["DNSName"], listener["Port"] + (8000 if listener["Port"] < 1024 else 0)
+
+    @property
+    def desired(self) -> int:
+        return self.ecs.describe_services(cluster=self.cluster, services=[self.arn])["services"][0]["desiredCount"]
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromisoformat(clock(self.cloud.folder)["now"])
+
+    def minute(self, requests: int) -> None:
+        """A minute of the cloud's time with so many requests."""
+        with closing(HTTPConnection(self.address, self.port, timeout=30)) as connection:
+            for _ in range(requests):
+                connection.request("GET", "/ping", headers={"Host": self.host})
+                answer = connection.getresponse()
+                answer.read()
+                assert answer.status == 200
+        left = 60.0
+        while left > 0:
+            left = clock(self.cloud.folder, advanceSeconds=left)["leftSeconds"]
+
+    def activities(self) -> list[dict[str, Any]]:
+        """Scalings that are done, oldest first."""
+        scaling = self.cloud.client("application-autoscaling")
+        pages = scaling.get_paginator("describe_scaling_activities").paginate(ServiceNamespace="ecs")
+        return [each for page in pages for each in page["ScalingActivities"]][::-1]
+
+
+@pytest.fixture
+def shared(cloud: RunningCloud, project: Path) -> Iterator[Shared]:
+    project.write_text(project.read_text().replace("serving: {replicas: {min: 1}}", SCALED))
+    assert apply(project).how == "converged"
+    yield Shared(cloud, project)
+    assert delete(project).how == "gone"
+    left = cloud.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
+    assert (left, cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]) == ([], [])
+
+
+def test_an_autoscaler_and_apply_share_a_service_for_more_than_an_hour(shared: Shared, project: Path):
+    began, sent = shared.now, Sent()
+    since = shared.cloud.journal()[-1]["number"]
+    for number, requests in enumerate(each for minutes, each in LOAD for _ in range(minutes)):
+        shared.minute(requests)
+        if number % EVERY == EVERY - 1:
+            assert apply(project, sent).how == "converged"
+    assert shared.now - began >= timedelta(minutes=60)
+    scalings = [int(each["Description"].rstrip(".").rpartition(" ")[2]) for each in shared.activities()]
+    assert len(scalings) >= 4
+    assert (scalings[0] > 1, max(scalings), scalings[-1]) == (True, 4, 1)  # out, as far as it may, and back in
+    assert {each["StatusCode"] for each in shared.activities()} == {"Successful"}
+    # By trimtab's own account, and by the cloud's: nobody else writes there but the autoscaler, which is inside it.
+    assert sent.made == []
+    written = [each for each in shared.cloud.journal(since) if each["write"] and each["service"] in THEIRS]
+    assert written == []
+
+    # A new release keeps the count that was chosen, and so does an edit of the bounds that it is inside of.
+    while shared.desired == 1:
+        shared.minute(55)
+    chosen = shared.desired
+    project.write_text(
+        project.read_text().replace(SCALED, SCALED.replace("max: 4", "max: 5")[:-1] + ", env: {COLOUR: red}}")
+    )
+    assert apply(project, sent).how == "converged"
+    assert shared.desired == chosen
+    updates = [arguments for operation, arguments in sent.made if operation == "UpdateService"]
+    assert len(updates) == 1
+    assert "desiredCount" not in json.dumps(updates, default=str)
+    assert "RegisterScalableTarget" in [operation for operation, _ in sent.made]
+
+
+def test_a_count_that_a_hand_moves_out_of_the_range_comes_back_to_its_bound(shared: Shared, project: Path):
+    shared.ecs.update_service(cluster=shared.cluster, service=shared.arn, desiredCount=6)
+    sent = Sent()
+    assert apply(project, sent).how == "converged"
+    assert [(name, arguments["desiredCount"]) for name, arguments in sent.made] == [("UpdateService", 4)]
+    shared.ecs.update_service(cluster=shared.cluster, service=shared.arn, desiredCount=2)  # inside: nobody's drift
+    assert apply(project, sent).how == "converged"
+    assert (shared.desired, len(sent.made)) == (2, 1)

@@ -1,0 +1,165 @@
+"""`trimtab run` as a process of its own: it makes documents true, keeps them so, and deletes nothing by mistake."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faults.test_releases import asked_throughout, edit, full_name, outcomes, run
+from quick_rollout import name_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("operator")]
+PATIENCE_S = 120.0
+
+
+@dataclass
+class RunningOperator:
+    process: subprocess.Popen
+    folder: Path
+    log: Path
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def events(self, event: str) -> list[dict[str, Any]]:
+        return [each for each in self.lines() if each["event"] == event]
+
+    def status(self, project: Path) -> dict[str, Any]:
+        file = self.folder / ".trimtab" / f"{full_name(project)}.json"
+        return json.loads(file.read_text()) if file.exists() else {}
+
+    def condition(self, project: Path, type_: str) -> tuple[str, str]:
+        found = {each["type"]: (each["status"], each["reason"]) for each in self.status(project).get("conditions", ())}
+        return found.get(type_, ("", ""))
+
+    def is_ready(self, project: Path, generation: int = 1) -> bool:
+        ready = self.condition(project, "Ready")
+        return ready == ("True", "Ready") and self.status(project)["observedGeneration"] == generation
+
+    def get(self, path: str) -> tuple[int, str]:
+        (listening,) = self.events("health.listening")
+        try:
+            with urllib.request.urlopen(f"http://{listening['address']}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def until(self, holds: Callable[[], object], what: str = "") -> None:
+        """Wait for it; the log says why it never came."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not holds():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, f"{what}\n{self.log.read_text()[-4000:]}"
+            threading.Event().wait(0.2)
+
+
+@contextmanager
+def running(folder: Path, tmp_path: Path, *options: str) -> Iterator[RunningOperator]:
+    log = tmp_path / "operator.log"
+    command = [sys.executable, "-c", "from trimtab.cli import main; main()", "run", "--folder", str(folder)]
+    command += ["--sweep", "2s", "--listen", "127.0.0.1:0", "--log-format", "json", *options]
+    with log.open("a") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ})
+    try:
+        yield RunningOperator(process, folder, log)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def models(tmp_path, project):
+    """A folder of documents with one in it, that of `project`."""
+    return project.parent
+
+
+@pytest.fixture
+def operator(models, tmp_path_factory):
+    with running(models, tmp_path_factory.mktemp("operator")) as made:
+        yield made
+
+
+def service_of(cloud, project: Path) -> tuple[Any, str, str]:
+    ecs = cloud.client("ecs")
+    for cluster in ecs.list_clusters()["clusterArns"]:
+        for arn in ecs.list_services(cluster=cluster)["serviceArns"]:
+            if name_of(project) in arn:
+                return ecs, cluster, arn
+    raise AssertionError("no service")
+
+
+def vanish(project: Path) -> Path:
+    """Take its file out of the source; it is no document by its new name."""
+    return project.rename(project.with_suffix(".off"))
+
+
+def test_it_makes_a_document_true_repairs_drift_and_deletes_what_vanished(cloud, project, operator):
+    operator.until(lambda: operator.is_ready(project), "never ready")
+    assert operator.get("/healthz") == (200, "ok\n")
+    assert operator.get("/readyz")[0] == 200
+    ecs, cluster, service = service_of(cloud, project)
+    ecs.update_service(cluster=cluster, service=service, desiredCount=3)
+    operator.until(lambda: operator.events("drift.repaired"), "the count was never put right")
+    operator.until(lambda: operator.is_ready(project))
+    described = ecs.describe_services(cluster=cluster, services=[service])["services"][0]
+    assert described["desiredCount"] == 1
+    assert 'result="success"' in operator.get("/metrics")[1]
+    off = vanish(project)
+    operator.until(lambda: operator.events("deployment.deleted"), "it was never deleted")
+    assert run("status", "-o", "json")[1].strip() == "[]"
+    assert not operator.status(off)
+
+
+def test_a_bad_document_leaves_the_last_good_one_in_force_and_says_so(cloud, project, operator):
+    operator.until(lambda: operator.is_ready(project), "never ready")
+    good = project.read_text()
+    with asked_throughout(project) as codes:
+        project.write_text(good.replace("replicas: {min: 1}", "replicas: {min: 1}, colour: blue"))
+        operator.until(lambda: operator.status(project).get("mistakes"), "the mistake was never told")
+        (mistake,) = operator.status(project)["mistakes"]
+        assert "colour" in mistake["message"]
+        assert operator.is_ready(project)
+        edit(project, "colour: blue", "env: {PYTHONHOME: /nowhere}")
+        operator.until(lambda: operator.condition(project, "Ready") == ("False", "RolledBack"), "it was never given up")
+        assert operator.condition(project, "Serving")[0] == "True"
+        assert operator.status(project)["quarantine"]
+    assert len(codes) > 20
+    assert set(codes) == {200}
+    project.write_text(good.replace("replicas: {min: 1}", "replicas: {min: 1}, env: {COLOUR: blue}"))
+    operator.until(lambda: operator.is_ready(project, 3), "the next good one did not go through")
+    assert outcomes(project) == ["Superseded", "RolledBack", "Serving"]
+
+
+def test_a_rollback_is_not_undone_by_the_source_and_a_suspended_one_is_left_alone(cloud, project, operator):
+    operator.until(lambda: operator.is_ready(project), "never ready")
+    edit(project, "replicas: {min: 1}", "replicas: {min: 1}, env: {COLOUR: blue}")
+    operator.until(lambda: operator.is_ready(project, 2), "the edit was never made")
+    assert run("rollback", full_name(project))[0] == 0
+    operator.until(lambda: operator.condition(project, "Ready") == ("False", "Held"), "the hold was never told")
+    assert operator.status(project)["held"] == 1
+    assert run("release", full_name(project))[0] == 0
+    operator.until(lambda: operator.is_ready(project, 2), "it was never released")
+    assert run("suspend", full_name(project))[0] == 0
+    operator.until(lambda: operator.condition(project, "Suspended")[0] == "True", "it was never told")
+    ecs, cluster, service = service_of(cloud, project)
+    ecs.update_service(cluster=cluster, service=service, desiredCount=2)
+    operator.until(lambda: operator.condition(project, "Drifted")[0] == "True", "the drift was never seen")
+    assert operator.condition(project, "Ready") == ("False", "Suspended")
+    assert not operator.events("drift.repaired")
+    assert run("resume", full_name(project), "--no-wait")[0] == 0
+    operator.until(lambda: operator.is_ready(project, 2), "it was never put right")
+    assert operator.events("drift.repaired")
