@@ -168,6 +168,15 @@ def test_a_rollback_trains_and_builds_nothing_and_holds_until_it_is_released(clo
     assert delete(project).how == "gone"
 
 
+def test_more_replicas_are_ready_once_all_of_them_are_healthy(cloud, project):
+    assert apply(project).how == "converged"
+    edit(project, GOOD, "serving: {replicas: {min: 3}}")
+    assert apply(project).how == "converged"
+    assert _health(cloud, project) == ["healthy"] * 3
+    assert status(project)["proof"]["rotation"]["said"].startswith("3 healthy targets")
+    assert delete(project).how == "gone"
+
+
 def test_generations_beyond_the_history_limit_are_collected(cloud, project):
     project.write_text(project.read_text().rstrip() + "\n  revisionHistoryLimit: 1\n")
     assert apply(project).how == "converged"
@@ -186,6 +195,14 @@ def test_generations_beyond_the_history_limit_are_collected(cloud, project):
     assert run("rollback", full_name(project))[0] == 0
     assert _running_environment(cloud, project)["COLOUR"] == "green"
     assert delete(project).how == "gone"
+
+
+def _health(cloud, project: Path) -> list[str]:
+    elb = cloud.client("elbv2")
+    groups = elb.describe_target_groups()["TargetGroups"]
+    (arn,) = [each["TargetGroupArn"] for each in groups if name_of(project) in each["TargetGroupName"]]
+    targets = elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
+    return [each["TargetHealth"]["State"] for each in targets]
 
 
 def _running_environment(cloud, project: Path) -> dict[str, str]:

@@ -29,7 +29,7 @@ class Rotated:
     @property
     def said(self) -> str:
         count = len(self.seen.healthy) if self.seen else 0
-        return self.unproven or f"{count} of {count} healthy targets run the declared image and template"
+        return self.unproven or f"{count} healthy targets, all with the declared image and template"
 
 
 def release_in(graph: Graph) -> str:
@@ -49,7 +49,8 @@ def in_rotation(graph: Graph, snapshot: Snapshot, driver: Driver) -> Rotated:
     if isinstance(digest, Ref):
         digest = getattr(_observed(snapshot, digest.node), digest.field)
     declared = _observed(snapshot, RELEASE).arn
-    return Rotated(seen, unproven(seen, digest, declared), _observed(snapshot, SERVICE).task_definition != declared)
+    said = unproven(seen, digest, declared, service.desired_count)
+    return Rotated(seen, said, _observed(snapshot, SERVICE).task_definition != declared)
 
 
 def judged(plan: Plan, rotated: Rotated, failure: str) -> Plan:

@@ -43,8 +43,11 @@ def rotation(cluster: str, service: str, target_group_arn: str, container: str) 
     return Rotation(tuple(sorted(each["Target"]["Id"] for each in healthy)), tasks)
 
 
-def unproven(seen: Rotation, image_digest: str, task_definition: str) -> str:
-    """What keeps the declared release from being proven; "" when every healthy target is a task of it."""
+def unproven(seen: Rotation, image_digest: str, task_definition: str, least: int) -> str:
+    """What keeps the declared release from being proven; "" when every healthy target is a task of it.
+
+    least: how many tasks are declared. ECS calls a task running before the load balancer finds it healthy.
+    """
     if not seen.healthy:
         return "no target is healthy"
     for address in seen.healthy:
@@ -55,6 +58,8 @@ def unproven(seen: Rotation, image_digest: str, task_definition: str) -> str:
             return f"target {address} runs {task.task_definition.rpartition('/')[2]}"
         if task.image_digest != image_digest:
             return f"target {address} runs image {task.image_digest or '(ECS does not say which)'}"
+    if len(seen.healthy) < least:
+        return f"{len(seen.healthy)} of {least} tasks are healthy targets"
     return ""
 
 

@@ -99,6 +99,7 @@ TASKS = {"10.0.0.1": Task("10.0.0.1", "arn:td:1", "sha256:i"), "10.0.0.2": Task(
     [
         (("10.0.0.1", "10.0.0.2"), TASKS, ""),
         ((), TASKS, "no target is healthy"),
+        (("10.0.0.2",), TASKS, "1 of 2 tasks are healthy targets"),
         (("10.0.0.9",), TASKS, "target 10.0.0.9 answers and is no task of the service"),
         (("10.0.0.1",), {"10.0.0.1": Task("10.0.0.1", "arn:td/old:3", "sha256:i")}, "target 10.0.0.1 runs old:3"),
         (("10.0.0.1",), {"10.0.0.1": Task("10.0.0.1", "arn:td:1", "sha256:o")}, "target 10.0.0.1 runs image sha256:o"),
@@ -110,4 +111,4 @@ TASKS = {"10.0.0.1": Task("10.0.0.1", "arn:td:1", "sha256:i"), "10.0.0.2": Task(
     ],
 )
 def test_every_healthy_target_must_be_a_task_of_the_release(healthy, tasks, because):
-    assert unproven(Rotation(healthy, tasks), "sha256:i", "arn:td:1") == because
+    assert unproven(Rotation(healthy, tasks), "sha256:i", "arn:td:1", 2) == because
