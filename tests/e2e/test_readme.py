@@ -65,7 +65,7 @@ def test_every_page_with_commands_is_among_those_that_are_run():
         path.relative_to(TOP / "docs").as_posix(): set(re.findall(r"^```(\w+)$", path.read_text(), re.MULTILINE))
         for path in (TOP / "docs").rglob("*.md")
     }
-    run = {f"tasks/{page}.md" for page in (*PAGES, "hear")}  # that one by test_hear_page.py, on a cloud of its own
+    run = {f"tasks/{page}.md" for page in (*PAGES, "hear", "wake")}  # those by test_event_pages.py
     assert {page for page, words in blocks.items() if "sh" in words} == run
     assert not {"bash", "shell", "console"} & set().union(*blocks.values())  # commands stand in blocks of sh
 

@@ -67,7 +67,7 @@ def command(
 
 
 def _operate(spec: Any, base: Path, listen: str | None) -> int:
-    from trimtab.cli.operating.site import served, sources_of
+    from trimtab.cli.operating.site import ears_of, served, sources_of
     from trimtab.clients.clock import SystemClock
     from trimtab.core.errors import UserError
     from trimtab.core.quantities import duration_s
@@ -92,6 +92,7 @@ def _operate(spec: Any, base: Path, listen: str | None) -> int:
             counts=metrics,
             workers=spec.workers,
             sweep_s=duration_s(spec.sweep),
+            ears=ears_of(spec.events, sites),
         )
         metrics.watch(operator.queue)
         with contextlib.ExitStack() as stack:

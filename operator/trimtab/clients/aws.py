@@ -52,7 +52,7 @@ class Aws:
         self._clients: dict[tuple[str, bool], Any] = {}
         self._lock = threading.Lock()
         self._observer = observer
-        self._caller: str | None = None  # our ARN, once a refusal had to name us
+        self._caller: str | None = None  # our ARN, once it was asked for
 
     def make(self, call: Call) -> Reply:
         """Make the call and join its pages. Raises Failure."""
@@ -69,9 +69,9 @@ class Aws:
     def failure(self, call: Call, error: Exception) -> Failure:
         """What was raised in making that call, as a Failure; a refusal names us, the action and the resource."""
         asked = _asked(self.client(call.service, reading=True), call)
-        return failure_from(call.service, call.operation, error, asked=asked, caller=self._who)
+        return failure_from(call.service, call.operation, error, asked=asked, caller=self.caller)
 
-    def _who(self) -> str:
+    def caller(self) -> str:
         """Our ARN; "" where that is not answered. Asked for once."""
         if self._caller is None:
             try:

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from trimtab.core.errors import Position, UserError
 from trimtab.engine.declared import Declared, Listing
+from trimtab.engine.hearing import names_of
 from trimtab.engine.ledger import Ledger, Provenance
 
 
@@ -16,12 +17,13 @@ class Known:
     environment: str
     source: str  # name of the source that declared it last; "" for one that a person applied
     file: str
+    names: frozenset[str] = frozenset()  # of its resources, as events have them
 
     @classmethod
     def by(cls, ledger: Ledger) -> "Known":
         """What its ledger says of it."""
         origin = ledger.provenance or Provenance("", "")
-        return cls(ledger.environment, origin.source, origin.file)
+        return cls(ledger.environment, origin.source, origin.file, names_of(ledger))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,12 @@ from trimtab.engine import brake
 from trimtab.engine.again import LASTING_S, LIMITS, after_error
 from trimtab.engine.board import Board, Configured, Known, Task, Vanish, changed
 from trimtab.engine.declared import Listing, Source
+from trimtab.engine.hearing import Ear, concerned, index_of
 from trimtab.engine.queue import BackOff, Priority, Taken, WorkQueue
 from trimtab.engine.turns import Log, Site, Turns
 
 HUNG_S = 600.0  # a pass takes seconds, and each call of it a minute at most
+_DEAF_S = 30.0  # a queue that cannot be read is tried again
 
 
 class Counts(Protocol):
@@ -49,12 +51,14 @@ class Operator:
     counts: Counts
     workers: int = 8
     sweep_s: float = 60.0
+    ears: Sequence[Ear] = ()
     stopping: threading.Event = field(default_factory=threading.Event)
     queue: WorkQueue = field(init=False)
     _turns: Turns = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _deciding: threading.Lock = field(default_factory=threading.Lock)
     _board: Board = field(init=False)
+    _index: Mapping[str, str] | None = None  # deployments by names of their resources; None: to be made anew
     _tasks: dict[str, Task] = field(default_factory=dict[str, Task])
     _doomed: frozenset[str] = frozenset()
     _braked: Mapping[str, str] = field(default_factory=dict[str, str])  # why a vanished one is not deleted, by key
@@ -78,7 +82,10 @@ class Operator:
         named += [(f"worker {number}", self._work) for number in range(self.workers)]
         self._threads |= {name: threading.Thread(target=target, name=name, daemon=True) for name, target in named}
         threads = list(self._threads.values())
-        for each in threads:
+        for number, ear in enumerate(self.ears):  # not waited for at the end: a poll takes its time, and loses nothing
+            name = f"events {number}"
+            self._threads[name] = threading.Thread(target=self._listen, args=(ear,), name=name, daemon=True)
+        for each in self._threads.values():
             each.start()
         self.stopping.wait()
         self.queue.close()
@@ -195,6 +202,28 @@ class Operator:
             if now != self._board.known:
                 self._board = replace(self._board, known=now)
                 self._tasks = self._board.tasks()
+                self._index = None
+
+    # --- events ---
+
+    def _listen(self, ear: Ear) -> None:
+        """Look at once at what an event may be about."""
+        while not self.stopping.is_set():
+            try:
+                heard = ear.hear()
+            except (TrimtabError, Failure) as error:
+                self.log.warning("events.unheard", queue=ear.queue, because=str(error))
+                self.stopping.wait(_DEAF_S)
+                continue
+            index, ourselves = self._names(), ear.ourselves() if heard else ""
+            for key in sorted({key for event in heard for key in concerned(event, index, ourselves)}):
+                self.queue.add(key, Priority.EVENT)
+
+    def _names(self) -> Mapping[str, str]:
+        with self._lock:
+            if self._index is None:
+                self._index = index_of({key: each.names for key, each in self._board.known.items()})
+            return self._index
 
     # --- passes ---
 

@@ -30,6 +30,19 @@ class SourceConfig(Model):
     interval: Interval = field("none", "How often it is looked at where nothing says that it changed.", "2s")
 
 
+class EventsConfig(Model):
+    """A queue that EventBridge delivers to: what moves is looked at in seconds, not with the next sweep."""
+
+    environment: EnvironmentName = field("none", "The environment whose account and region it is in.", examples=["local"])
+    queue: str = field(
+        "none",
+        "URL of the SQS queue. One for each operator: what one takes, no other hears.",
+        max_length=512,
+        pattern=r"^https?://[^\s]+$",
+        examples=["https://sqs.eu-west-1.amazonaws.com/123456789012/trimtab-events"],
+    )
+
+
 class LogConfig(Model):
     """What the operator writes on stderr."""
 
@@ -44,6 +57,7 @@ class OperatorSpec(Model):
     environments: tuple[EnvironmentName, ...] = field(
         "none", "Names of the environments that it serves.", ("local",), min_length=1, max_length=20
     )
+    events: tuple[EventsConfig, ...] = field("none", "Queues of events; without one it only polls.", (), max_length=20)
     workers: int = field("none", "Passes at a time; a pass never waits for a job.", 8, ge=1, le=256)
     sweep: Interval = field("none", "How often everything is looked at where nothing says that it moved.", "60s")
     listen: str | None = field(

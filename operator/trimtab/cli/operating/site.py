@@ -11,17 +11,19 @@ from trimtab.cli import holder
 from trimtab.cli.context import account_of, environment_named, launcher_in, resolved
 from trimtab.clients.aws import Aws, Made
 from trimtab.clients.clock import SystemClock
+from trimtab.core.errors import UserError
 from trimtab.core.quantities import duration_s
 from trimtab.engine.assembly import Assembly
 from trimtab.engine.board import Configured
 from trimtab.engine.contents import Content
 from trimtab.engine.declared import Declared, Source
 from trimtab.engine.endpoint import url_of
+from trimtab.engine.hearing import Ear
 from trimtab.engine.ledger import Ledgers
 from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.view import Outcome
 from trimtab.engine.wanted import Wanted
-from trimtab.model.operator import OperatorSpec, SourceConfig
+from trimtab.model.operator import EventsConfig, OperatorSpec, SourceConfig
 from trimtab.sources.folder import FolderSource
 
 
@@ -63,6 +65,21 @@ def served(names: Sequence[str], observer: Callable[[Made], None]) -> Generator[
             me, is_gone = holder.this_process(), holder.is_gone
             found[name] = ServedEnvironment(Assembly(environment, aws, threads, Path(scratch), launcher, clock, me, is_gone))
         yield found
+
+
+def ears_of(events: Sequence[EventsConfig], sites: Mapping[str, ServedEnvironment]) -> list[Ear]:
+    """Raises UserError for a queue of an environment that is not served."""
+    found: list[Ear] = []
+    for each in events:
+        if each.environment not in sites:
+            raise UserError(
+                f"spec.events names the environment {each.environment}, which this operator does not serve",
+                code="TT6007",
+                fix="add it to spec.environments, or take the queue out",
+            )
+        aws = sites[each.environment].assembly.aws
+        found.append(Ear(aws, each.queue, aws.caller))
+    return found
 
 
 def sources_of(spec: OperatorSpec, base: Path) -> list[tuple[Source, Configured]]:
