@@ -1,84 +1,13 @@
 """`trimtab run` as a process of its own: it makes documents true, keeps them so, and deletes nothing by mistake."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import threading
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from faults.operating import running, service_of, vanish
 from faults.test_releases import asked_throughout, edit, full_name, outcomes, run
-from quick_rollout import name_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("operator")]
-PATIENCE_S = 120.0
-
-
-@dataclass
-class RunningOperator:
-    process: subprocess.Popen
-    folder: Path
-    log: Path
-
-    def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
-
-    def events(self, event: str) -> list[dict[str, Any]]:
-        return [each for each in self.lines() if each["event"] == event]
-
-    def status(self, project: Path) -> dict[str, Any]:
-        file = self.folder / ".trimtab" / f"{full_name(project)}.json"
-        return json.loads(file.read_text()) if file.exists() else {}
-
-    def condition(self, project: Path, type_: str) -> tuple[str, str]:
-        found = {each["type"]: (each["status"], each["reason"]) for each in self.status(project).get("conditions", ())}
-        return found.get(type_, ("", ""))
-
-    def is_ready(self, project: Path, generation: int = 1) -> bool:
-        ready = self.condition(project, "Ready")
-        return ready == ("True", "Ready") and self.status(project)["observedGeneration"] == generation
-
-    def get(self, path: str) -> tuple[int, str]:
-        (listening,) = self.events("health.listening")
-        try:
-            with urllib.request.urlopen(f"http://{listening['address']}{path}", timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-
-    def until(self, holds: Callable[[], object], what: str = "") -> None:
-        """Wait for it; the log says why it never came."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not holds():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, f"{what}\n{self.log.read_text()[-4000:]}"
-            threading.Event().wait(0.2)
-
-
-@contextmanager
-def running(folder: Path, tmp_path: Path, *options: str) -> Iterator[RunningOperator]:
-    log = tmp_path / "operator.log"
-    command = [sys.executable, "-c", "from trimtab.cli import main; main()", "run", "--folder", str(folder)]
-    command += ["--sweep", "2s", "--listen", "127.0.0.1:0", "--log-format", "json", *options]
-    with log.open("a") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ})
-    try:
-        yield RunningOperator(process, folder, log)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0, log.read_text()
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture
@@ -91,20 +20,6 @@ def models(tmp_path, project):
 def operator(models, tmp_path_factory):
     with running(models, tmp_path_factory.mktemp("operator")) as made:
         yield made
-
-
-def service_of(cloud, project: Path) -> tuple[Any, str, str]:
-    ecs = cloud.client("ecs")
-    for cluster in ecs.list_clusters()["clusterArns"]:
-        for arn in ecs.list_services(cluster=cluster)["serviceArns"]:
-            if name_of(project) in arn:
-                return ecs, cluster, arn
-    raise AssertionError("no service")
-
-
-def vanish(project: Path) -> Path:
-    """Take its file out of the source; it is no document by its new name."""
-    return project.rename(project.with_suffix(".off"))
 
 
 def test_it_makes_a_document_true_repairs_drift_and_deletes_what_vanished(cloud, project, operator):

@@ -83,7 +83,12 @@ class Turns:
         if isinstance(task, Make):
             held = self._at_hand(key, task)
             assert held.wanted is not None
-            return self._towards(key, task, held, held.wanted)
+            try:
+                return self._towards(key, task, held, held.wanted)
+            except UserError as error:
+                if error.reason != "Deleting" or known is None:
+                    raise
+                return self._anew(key, task, known)
         assert known is not None, "what is not declared is known from its ledger"
         held = self._from_memory(key, known)
         ledger = held.reconciler.ledgers.load(*key.split("/")).value
@@ -145,6 +150,11 @@ class Turns:
         status |= (problem(mistakes) if mistakes else {}) | ({"notes": notes} if notes else {})
         self._report(key, task.source, status)
         return Turn(after_outcome(outcome), Known.by(ledger))
+
+    def _anew(self, key: str, task: Make, known: Known) -> Turn:
+        """Declared again while its deletion goes on: that ends first, and then it is another deployment of that name."""
+        turn = self._away(key, task.source, self._from_memory(key, known), known)
+        return replace(turn, again_s=_DELETING_S) if turn.known is None else turn
 
     def _away(self, key: str, source: str, held: _Held, known: Known) -> Turn:
         namespace, name = key.split("/")

@@ -1,0 +1,105 @@
+"""`trimtab run` when things go away under it: itself, its source, many documents at once, a document's name."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from faults.operating import RunningOperator, running, service_of, vanish
+from faults.test_releases import full_name, run
+from quick_rollout import ONE_OF_EACH, inventory, name_of, write_project
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("operator-mishaps")]
+
+
+@pytest.fixture
+def models(project):
+    return project.parent
+
+
+@pytest.mark.parametrize("made", ["logs", "jobs", "definitions", "apis"])
+def test_killed_at_any_moment_the_next_start_goes_on(cloud, project, models, tmp_path, made):
+    with running(models, tmp_path, ends=-signal.SIGKILL) as operator:
+        operator.until(lambda: inventory(cloud, name_of(project))[made], f"no {made}")
+        operator.process.kill()
+    with running(models, tmp_path) as operator:
+        operator.until(lambda: operator.is_ready(project), "it did not go on")
+        assert inventory(cloud, name_of(project)) == ONE_OF_EACH
+        off = vanish(project)
+        operator.until(lambda: not known(), "it was never deleted")
+    assert set(inventory(cloud, name_of(off)).values()) == {0}
+
+
+def test_a_source_that_goes_away_deletes_nothing(cloud, project, tmp_path):
+    models = tmp_path / "models"
+    models.mkdir()
+    for each in ("deployment.yaml", "data", "model"):
+        (tmp_path / each).rename(models / each)
+    document = models / "deployment.yaml"
+    with running(models, tmp_path) as operator:
+        operator.until(lambda: operator.is_ready(document), "never ready")
+        models.rename(tmp_path / "elsewhere")
+        operator.until(lambda: operator.events("source.unreadable"), "it never missed it")
+        passes = passed(operator)
+        operator.until(lambda: passed(operator) > passes + 2, "what is in force is looked at no more")
+        assert known() == [full_name(tmp_path / "elsewhere" / "deployment.yaml")]
+        assert not operator.events("deployment.deleting")
+        (tmp_path / "elsewhere").rename(models)
+        operator.until(lambda: operator.events("source.read")[1:], "it was never found again")
+        document.write_text(document.read_text().replace("replicas: {min: 1}", "replicas: {min: 2}"))
+        operator.until(lambda: operator.is_ready(document, 2), "the edit was never made")
+        vanish(document)
+        operator.until(lambda: not known(), "it was never deleted")
+
+
+def test_many_that_vanish_wait_for_a_persons_word(cloud, project, tmp_path, tmp_path_factory):
+    models = tmp_path_factory.mktemp("many")
+    documents = [write_project(models / str(number), f"brake{number}") for number in range(4)]
+    with running(models, tmp_path) as operator:
+        operator.until(lambda: all(map(operator.is_ready, documents)), "not all were ready")
+        gone = [vanish(each) for each in documents]
+        operator.until(lambda: all(noted(operator, each) for each in gone), "the brake was never told")
+        assert len(known()) == 4
+        gone[0].rename(gone[0].with_suffix(".yaml"))  # one is back, and stays
+        operator.until(lambda: not noted(operator, documents[0]), "that it is back was never seen")
+        code, _, told = run("confirm-deletes", "--yes")
+        assert code == 0, told
+        operator.until(lambda: known() == [full_name(documents[0])], "they were never deleted")
+        last = vanish(documents[0])
+        operator.until(lambda: noted(operator, last), "the fourth within an hour is one too many")
+        assert run("confirm-deletes", "--yes")[0] == 0
+        operator.until(lambda: not known(), "the last was never deleted")
+
+
+def test_a_name_that_is_used_again_at_once_is_a_deployment_of_its_own(cloud, project, models, tmp_path):
+    with running(models, tmp_path) as operator:
+        operator.until(lambda: operator.is_ready(project), "never ready")
+        first = service_of(cloud, project)[2]  # its name ends in digits of the uid
+        off = vanish(project)
+        operator.until(lambda: operator.events("deployment.deleting"), "it was never deleted")
+        off.rename(project)
+        operator.until(lambda: operator.events("deployment.deleted"), "its deletion never ended")
+        operator.until(lambda: operator.is_ready(project), "it never came again")
+        assert service_of(cloud, project)[2] != first
+        assert operator.status(project)["revision"] == 1
+        assert inventory(cloud, name_of(project)) == ONE_OF_EACH
+        vanish(project)
+        operator.until(lambda: not known(), "it was never deleted")
+
+
+def known() -> list[str]:
+    """Deployments that exist, by `trimtab status`."""
+    listed = json.loads(run("status", "-o", "json")[1])
+    return sorted(each["deployment"] for each in listed)
+
+
+def passed(operator: RunningOperator) -> float:
+    """Passes so far, by the operator's metrics."""
+    lines = operator.get("/metrics")[1].splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("controller_runtime_reconcile_total{"))
+
+
+def noted(operator: RunningOperator, project: Path) -> bool:
+    file = operator.folder / ".trimtab" / f"{full_name(project)}.json"
+    return "confirm-deletes" in str(json.loads(file.read_text()).get("notes", "")) if file.exists() else False
