@@ -221,3 +221,35 @@ def _cluster(cloud) -> str:
 def _jobs(cloud, project: Path) -> int:
     jobs = cloud.client("sagemaker").list_training_jobs(MaxResults=100)["TrainingJobSummaries"]
     return sum(name_of(project) in each["TrainingJobName"] for each in jobs)
+
+
+def test_a_newer_base_is_told_and_taken_on_refresh_alone(cloud, project):
+    assert apply(project).how == "converged"
+    assert conditions(project)["PinsOutdated"] == ("False", "AsPinned")
+    newer = _moved_tag(cloud, "trimtab/host-python", "3.11")
+    again = Counted()
+    assert apply(project, again).how == "converged"
+    assert again.made == []
+    (told,) = [each for each in status(project)["conditions"] if each["type"] == "PinsOutdated"]
+    assert (told["status"], told["reason"]) == ("True", "PinsOutdated")
+    assert newer.removeprefix("sha256:")[:12] in told["message"]
+    assert "trimtab refresh" in told["message"]
+
+    code, _, said = run("refresh", full_name(project), "--only", "serving")
+    assert code == 0, said
+    assert conditions(project)["PinsOutdated"][0] == "True"  # the training image has the same tag, and was not asked for
+    assert (status(project)["revision"], _jobs(cloud, project)) == (2, 1)
+    assert run("refresh", full_name(project))[0] == 0
+    assert conditions(project)["PinsOutdated"] == ("False", "AsPinned")
+    assert _jobs(cloud, project) == 2
+    assert delete(project).how == "gone"
+
+
+def _moved_tag(cloud, repository: str, tag: str) -> str:
+    """Let the tag stand for another image with the same content; answers its digest."""
+    ecr = cloud.client("ecr")
+    (image,) = ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": tag}])["images"]
+    manifest = json.dumps(json.loads(image["imageManifest"]) | {"annotations": {"moved": "yes"}})
+    media_type = image["imageManifestMediaType"]
+    put = ecr.put_image(repositoryName=repository, imageManifest=manifest, imageManifestMediaType=media_type, imageTag=tag)
+    return put["image"]["imageId"]["imageDigest"]

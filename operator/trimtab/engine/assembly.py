@@ -15,6 +15,7 @@ from trimtab.engine.contents import Content
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Ledgers
 from trimtab.engine.observe import Observer
+from trimtab.engine.pins import Tags
 from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.transfers import Transfers
 from trimtab.engine.workers import Bench, serving_lock
@@ -45,6 +46,7 @@ class Assembly:
     is_gone: Callable[[str], bool]
     before: Callable[[Call], None] | None = None
     after: Callable[[Call], None] | None = None
+    tags: Tags = field(default_factory=Tags)
     ledgers: Ledgers = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,4 +72,5 @@ class Assembly:
             holder=self.holder,
             is_gone=self.is_gone,
             launcher=self.launcher.digest,
+            tags=self.tags,
         )

@@ -29,7 +29,8 @@ class Rotated:
     @property
     def said(self) -> str:
         count = len(self.seen.healthy) if self.seen else 0
-        return self.unproven or f"{count} healthy targets, all with the declared image and template"
+        targets = "1 healthy target" if count == 1 else f"{count} healthy targets"
+        return self.unproven or f"{targets}, with the declared image and template"
 
 
 def release_in(graph: Graph) -> str:

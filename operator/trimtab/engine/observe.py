@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextvars import copy_context
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -57,7 +58,7 @@ class Observer:
             if isinstance(found, Found) and found.tags is None and hasattr(node.desired, "tags"):
                 seen[node.id] = Found(found.observed, self._tags(node.kind, found.observed))
         rest = tuple(self._tagged(each) for each in snapshot.stale) if stale else snapshot.stale
-        return Snapshot(snapshot.at, seen, snapshot.transfers, rest)
+        return replace(snapshot, seen=seen, stale=rest)
 
     def stands_as_seen(self, nodes: Iterable[Node], seen: Mapping[str, Seen]) -> bool:
         """Whether nodes that were found are judged as they were. One read of each, where a pass reads everything.

@@ -4,7 +4,7 @@ A pass over an unchanged world writes nothing anywhere: the ledger is saved only
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from trimtab.engine.collect import collected, condemned, not_yet_condemned, supe
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Lease, Ledger, Ledgers, Resource, Shared
 from trimtab.engine.observe import UNRESOLVED, Observer
-from trimtab.engine.pins import with_pins
+from trimtab.engine.pins import Tags, outdated, with_pins
 from trimtab.engine.rebuild import LOG_GROUP, rebuilt
 from trimtab.engine.recorded import announce, are_tags_recorded, unrecorded
 from trimtab.engine.remember import (
@@ -75,6 +75,7 @@ class Reconciler:
     holder: str  # who we are, for the lease
     is_gone: Callable[[str], bool]  # whether a holder is known to be no more: its lease binds nobody
     launcher: str  # digest of this installation's launcher
+    tags: Tags = field(default_factory=Tags)
 
     # --- looking ---
 
@@ -125,17 +126,19 @@ class Reconciler:
     def _view(self, wanted: Wanted, book: Book) -> View:
         """Compile and observe until no new fact appears: the digest of an artifact names what comes below it."""
         texts = image_texts(wanted.deployment, self.environment, wanted.digests.base)
-        book.ledger = with_pins(book.ledger, texts, self.launcher, self.driver)
+        now = self.clock.now()
+        book.ledger = with_pins(book.ledger, texts, self.launcher, lambda uri: self.tags.fresh(uri, self.driver, now))
+        newer = outdated(book.ledger, texts, self.launcher, lambda uri: self.tags.digest(uri, self.driver, now))
         while True:
             facts = facts_from(book.ledger, book.shared, wanted)
             graph = compile_graph(wanted.deployment, self.environment, facts)
-            snapshot = self.observer.snapshot(
-                graph, self._stale(graph, book, wanted), self.clock.now(), self.transfers.view()
-            )
+            stale = self._stale(graph, book, wanted)
+            snapshot = self.observer.snapshot(graph, stale, self.clock.now(), self.transfers.view())
             record = artifact_record(graph, snapshot)
             if record is None or book.ledger.artifacts.get(graph.keys["training"]) == record:
                 break
             book.ledger = replace(book.ledger, artifacts={**book.ledger.artifacts, graph.keys["training"]: record})
+        snapshot = replace(snapshot, outdated=newer)
         bars = barred(book.ledger, facts.holds, graph.keys.get("release", ""))
         history = History(book.ledger.uid, book.shared.uid, bars, book.ledger.settled)
         rules = rules_of(wanted.deployment)

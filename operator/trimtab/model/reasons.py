@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 REASONS: Mapping[str, str] = {
     "AccessDenied": "The account refuses a call: the message names it. It is tried again once allowed.",
+    "AsPinned": "Base images and launcher are the newest there are.",
     "AsDeclared": "Everything of this stage is as declared.",
     "ChampionNotCompared": "The gate is met, but the model was not compared with the champion: the message says why.",
     "ChampionUnevaluated": "The serving model could not be evaluated on the new test data, so nothing shows that the new "
@@ -39,6 +40,7 @@ REASONS: Mapping[str, str] = {
     "NotFound": "There is no such deployment.",
     "NotReady": "There is no endpoint or key yet.",
     "NotReleased": "Nothing serves yet.",
+    "PinsOutdated": "A base image or the launcher is newer than the one that is used; `trimtab refresh` takes it.",
     "PlanStale": "A saved plan stood on what has moved since: the message says what. Nothing was done.",
     "PortInUse": "Another program listens on the port.",
     "Progressing": "It is under way.",

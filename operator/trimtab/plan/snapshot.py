@@ -45,3 +45,4 @@ class Snapshot:
     seen: Mapping[str, Seen]  # by node id; every node of the graph is in it
     transfers: Mapping[str, Progress | Broken] = field(default_factory=dict[str, Progress | Broken])  # long work, by node id
     stale: tuple[Stale, ...] = ()
+    outdated: tuple[str, ...] = ()  # pins that would be resolved to something else by now, in words

@@ -109,6 +109,7 @@ def conditions(
         condition("Reconciling", "False" if settled or stuck or suspended else "True", *_moving(plan, troubles)),
         condition("Stalled", *(("True", *stuck) if stuck else ("False", _calm(settled), ""))),
         condition("Drifted", *_drifted(drift)),
+        condition("PinsOutdated", *_outdated(snapshot.outdated)),
         condition("Suspended", *_suspended(suspended)),
         *stages,
     )
@@ -145,6 +146,12 @@ def _drifted(drift: Sequence[tuple[str, Sequence[Difference]]]) -> tuple[Truth, 
     if not drift:
         return "False", "AsDeclared", ""
     return "True", "Drifted", "; ".join(f"{node}: {told(found) or 'deleted outside'}" for node, found in drift)
+
+
+def _outdated(said: Sequence[str]) -> tuple[Truth, str, str]:
+    if not said:
+        return "False", "AsPinned", ""
+    return "True", "PinsOutdated", f"{'; '.join(said)}. `trimtab refresh` takes what is newer"
 
 
 def _calm(settled: bool) -> str:
