@@ -65,7 +65,9 @@ def test_every_page_with_commands_is_among_those_that_are_run():
         path.relative_to(TOP / "docs").as_posix(): set(re.findall(r"^```(\w+)$", path.read_text(), re.MULTILINE))
         for path in (TOP / "docs").rglob("*.md")
     }
-    run = {f"tasks/{page}.md" for page in (*PAGES, "hear", "wake")}  # those by test_event_pages.py
+    run = {
+        f"tasks/{page}.md" for page in (*PAGES, "hear", "wake", "git")
+    }  # those by test_event_pages.py and test_git_page.py
     assert {page for page, words in blocks.items() if "sh" in words} == run
     assert not {"bash", "shell", "console"} & set().union(*blocks.values())  # commands stand in blocks of sh
 

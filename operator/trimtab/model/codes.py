@@ -223,4 +223,10 @@ CODES: Mapping[str, Code] = {
         "The operator's configuration cannot be used", "It names nothing to watch, or is none.", "See `trimtab run --help`."
     ),
     "TT6008": Code("A package is not installed", "A part of trimtab needs it.", "Install the extra that is named."),
+    "TT6009": Code(
+        "A source cannot be taken as it is configured",
+        "It names what is not there.",
+        "Correct the operator's configuration.",
+    ),
+    "TT6010": Code("A commit is not signed as it must be", "The source takes signed commits only.", "Sign the commit."),
 }

@@ -1,14 +1,15 @@
 """OperatorConfig, trimtab.dev/v1alpha1: what `trimtab run` watches, and how. Flags and environment variables override it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from trimtab.model.base import API_VERSION, LABEL, Metadata, Model, field
+from trimtab.model.base import API_VERSION, LABEL, Metadata, Model, field, rule
 from trimtab.model.values import Duration, duration
 
 Interval = Annotated[Duration, duration(1, 86_400)]
 Namespace = Annotated[str, Field(max_length=63, pattern=LABEL)]
+_REF = r"^[^\s~^:?*\[\\-][^\s~^:?*\[\\]*$"  # git-check-ref-format(1)
 EnvironmentName = Annotated[str, Field(max_length=63, pattern=LABEL)]
 
 
@@ -20,14 +21,62 @@ class FolderConfig(Model):
     )
 
 
-class SourceConfig(Model):
-    """Where documents come from."""
+class GitConfig(Model):
+    """A Git repository: the commit that a ref stands for."""
 
-    folder: FolderConfig = field("none", "A folder of documents on this machine.")
+    repository: str = field(
+        "none",
+        "Its URL (https, http, ssh, file), user@host:path, or a path. Credentials come from the URL or from ssh's agent.",
+        min_length=1,
+        max_length=2048,
+        examples=["https://git.example.com/team/models.git"],
+    )
+    ref: str = field("none", "A branch or a tag.", "main", min_length=1, max_length=255, pattern=_REF)
+    path: str = field(
+        "none", "Folder of the repository to read; all of it when left out.", "", max_length=1024, pattern=r"^([^/\s].*)?$"
+    )
+    status_branch: str | None = field(
+        "none",
+        "A branch of its own that the status of each document is pushed to; none when left out.",
+        None,
+        max_length=255,
+        pattern=_REF,
+        examples=["trimtab-status"],
+    )
+    allowed_signers: str | None = field(
+        "none",
+        "A file in the form of OpenSSH's allowed_signers: only commits that one of them signed are taken.",
+        None,
+        max_length=4096,
+        examples=["./allowed_signers"],
+    )
+
+    @model_validator(mode="after")
+    def _two_branches(self) -> Self:
+        if self.status_branch == self.ref:
+            raise rule("is the branch that documents are read from", at="statusBranch", fix="name a branch of its own")
+        return self
+
+
+class SourceConfig(Model):
+    """Where documents come from: one of `folder` and `git`."""
+
+    folder: FolderConfig | None = field("none", "A folder of documents on this machine.", None)
+    git: GitConfig | None = field("none", "A Git repository.", None)
     namespaces: tuple[Namespace, ...] = field(
         "none", "Namespaces that it may speak for; all when left out.", (), max_length=100, examples=[["vision"]]
     )
-    interval: Interval = field("none", "How often it is looked at where nothing says that it changed.", "2s")
+    interval: Interval | None = field(
+        "none", "How often it is looked at where nothing says that it changed; 2s for a folder, 10s else.", None
+    )
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        given = [name for name in ("folder", "git") if getattr(self, name) is not None]
+        if len(given) != 1:
+            said = f"names {' and '.join(given)}" if given else "names nothing to read"
+            raise rule(said, at=given[-1] if given else "", fix="name one of folder, git in each source")
+        return self
 
 
 class EventsConfig(Model):

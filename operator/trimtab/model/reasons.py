@@ -61,6 +61,7 @@ REASONS: Mapping[str, str] = {
     "TrainingTimedOut": "The training job ran past its time limit.",
     "TransferFailed": "An upload, unpacking or push failed.",
     "Unreachable": "Something could not be read; it is looked at again.",
+    "Unsigned": "A commit is not signed by one of those whom its source takes: what was read before stays.",
     "UnsafeState": "The state folder is open to others.",
     "VpcLinkFailed": "The VPC link could not be made.",
 }

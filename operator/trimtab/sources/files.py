@@ -1,11 +1,12 @@
 """Texts of files -> a Listing: what every source that has files shares. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from trimtab.core.errors import Position, UserError
 from trimtab.engine.declared import Declared, Listing, Refused
+from trimtab.engine.wanted import is_remote
 from trimtab.model.deployment import ModelDeployment
 from trimtab.model.load import Document, load
 from trimtab.model.names import names_in
@@ -22,11 +23,20 @@ def is_document(path: str) -> bool:
     return name.endswith((".yaml", ".yml")) and not any(part.startswith((".", "#", "~")) for part in path.split("/"))
 
 
+def local_sources(document: Document) -> Iterator[str]:
+    """The paths beside a document that it names."""
+    assert isinstance(document.value, ModelDeployment)
+    spec = document.value.spec
+    for part in (spec.dataset, spec.code, spec.model):
+        if part is not None and part.source is not None and not is_remote(part.source):
+            yield part.source
+
+
 def listing_of(texts: Mapping[str, bytes], place: Place, version: str = "", commit: str = "") -> Listing:
     """All documents of those files; a file with a mistake is refused whole.
 
-    texts: by path in the source. place: where a document's paths stand, and its mark. Documents of other groups, and
-    Environments, are skipped. One name in two files is a mistake of both.
+    texts: by path in the source. place: where a document's paths stand, and its mark; it may raise UserError, which refuses
+    the file. Documents of other groups, and Environments, are skipped. One name in two files is a mistake of both.
     """
     declared: dict[str, Declared] = {}
     refused: dict[str, Refused] = {}
@@ -37,7 +47,11 @@ def listing_of(texts: Mapping[str, bytes], place: Place, version: str = "", comm
             continue
         for document in parsed:
             if isinstance(document.value, ModelDeployment):
-                folder, mark = place(document)
+                try:
+                    folder, mark = place(document)
+                except UserError as error:
+                    refused[path] = Refused(path, (error,), names_in(text, path))
+                    continue
                 each = Declared(document, folder, mark, commit)
                 if each.key in declared:
                     _refuse_both(each, declared[each.key], refused)

@@ -16,11 +16,9 @@ from typing import Any
 
 from trimtab.core.errors import Transient
 from trimtab.engine.declared import Listing
-from trimtab.engine.wanted import is_remote
-from trimtab.model.deployment import ModelDeployment
 from trimtab.model.load import Document
 from trimtab.model.yaml_loader import MAX_BYTES
-from trimtab.sources.files import is_document, listing_of, too_large
+from trimtab.sources.files import is_document, listing_of, local_sources, too_large
 
 STATUS = ".trimtab"
 SETTLED_S = 1.0  # a file that was written less than this ago may not be whole
@@ -125,18 +123,10 @@ class FolderSource:
         """The folder that the document is in, and a mark of it and of all files that it names."""
         folder = (self.root / document.file).parent
         digest = hashlib.sha256(self._files[document.file].text)
-        for source in sorted(_local_sources(document)):
+        for source in sorted(local_sources(document)):
             for line in _tree(folder / source):
                 digest.update(line.encode(errors="surrogateescape"))
         return folder, digest.hexdigest()
-
-
-def _local_sources(document: Document) -> Iterator[str]:
-    assert isinstance(document.value, ModelDeployment)
-    spec = document.value.spec
-    for part in (spec.dataset, spec.code, spec.model):
-        if part is not None and part.source is not None and not is_remote(part.source):
-            yield part.source
 
 
 def _tree(top: Path) -> Iterator[str]:

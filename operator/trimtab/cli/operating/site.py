@@ -1,14 +1,16 @@
 """An environment as the operator serves it, and the sources that it reads."""
 
+import hashlib
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from trimtab.cli import holder
-from trimtab.cli.context import account_of, environment_named, launcher_in, resolved
+from trimtab.cli.context import account_of, cache_folder, environment_named, launcher_in, resolved
 from trimtab.clients.aws import Aws, Made
 from trimtab.clients.clock import SystemClock
 from trimtab.core.errors import UserError
@@ -23,8 +25,10 @@ from trimtab.engine.ledger import Ledgers
 from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.view import Outcome
 from trimtab.engine.wanted import Wanted
-from trimtab.model.operator import EventsConfig, OperatorSpec, SourceConfig
+from trimtab.model.operator import EventsConfig, GitConfig, OperatorSpec, SourceConfig
 from trimtab.sources.folder import FolderSource
+
+_SCP = re.compile(r"[^/\s]+@[^/\s]+:")  # user@host:path, which is ssh
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,34 @@ def sources_of(spec: OperatorSpec, base: Path) -> list[tuple[Source, Configured]
 
 
 def _source(config: SourceConfig, base: Path) -> tuple[Source, Configured]:
-    root = (base / config.folder.path).resolve()
-    source = FolderSource(root, duration_s(config.interval))
+    source = _git(config, config.git, base) if config.git else _folder(config, base)
     return source, Configured(source.name, frozenset(config.namespaces))
+
+
+def _folder(config: SourceConfig, base: Path) -> Source:
+    assert config.folder is not None, "a source is one of them"
+    source = FolderSource((base / config.folder.path).resolve())
+    return replace(source, interval_s=duration_s(config.interval)) if config.interval else source
+
+
+def _git(config: SourceConfig, git: GitConfig, base: Path) -> Source:
+    try:
+        from trimtab.sources.git import GitSource
+        from trimtab.sources.git_remote import Remote
+    except ImportError as error:
+        raise UserError(
+            f"a Git source needs {error.name}, which is not installed", code="TT6008", fix="pip install 'trimtab[operator]'"
+        ) from error
+    is_path = "://" not in git.repository and not _SCP.match(git.repository)
+    url = str((base / git.repository).resolve()) if is_path else git.repository
+    place = f"{url}\n{git.ref}\n{git.path}\n{git.status_branch}".encode()
+    store = cache_folder() / "git" / hashlib.sha256(place).hexdigest()[:16]
+    source = GitSource(
+        Remote(url, store / "copy"),
+        store,
+        git.ref,
+        git.path.strip("/"),
+        git.status_branch or "",
+        (base / git.allowed_signers).resolve() if git.allowed_signers else None,
+    )
+    return replace(source, interval_s=duration_s(config.interval)) if config.interval else source
