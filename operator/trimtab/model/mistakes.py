@@ -54,13 +54,22 @@ def said(faults: Iterable[Fault], value: Any, model: type[Model], positions: Pos
         cases.setdefault(path, []).append(_Case(path, at_key, fault, model))
     plain = [_plainest(group) for group in cases.values()]
     meant = {_below(case.path.rpartition(".")[0], _guess(case)) for case in plain if case.type == "extra_forbidden"}
-    found = [_mistake(case, positions) for case in plain if case.type != "missing" or case.path not in meant]
+    found = [
+        _mistake(case, positions)
+        for case in plain
+        if not _is_only_counted(case) and (case.type != "missing" or case.path not in meant)
+    ]
     found += (
         UserError(message, position=positions.of(path), code=_rule_code(message), fix=fix)
         for path, message, fix in _unwritten(value, model, "")
     )
     once = {(str(each.position), each.message): each for each in found}
     return sorted(once.values(), key=lambda each: (each.position is not None, each.position))
+
+
+def _is_only_counted(case: _Case) -> bool:
+    """Whether enough entries are there, and pydantic did not count those that have mistakes of their own."""
+    return case.type == "too_short" and len(case.given or ()) >= case.context["min_length"]
 
 
 def near(name: str, choices: Iterable[str]) -> str:
