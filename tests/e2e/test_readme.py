@@ -54,6 +54,7 @@ PAGES = (
     "review-a-plan",
     "delete",
 )
+OTHER_PAGES = ("hear", "wake", "git", "s3")  # by test_event_pages.py and test_source_pages.py, on clouds of their own
 ENDS_OTHERWISE = {
     "trimtab retry default/toy": 1,  # nothing is in quarantine: the program says so
     "trimtab delete default/toy": 1,  # nobody can be asked
@@ -65,9 +66,7 @@ def test_every_page_with_commands_is_among_those_that_are_run():
         path.relative_to(TOP / "docs").as_posix(): set(re.findall(r"^```(\w+)$", path.read_text(), re.MULTILINE))
         for path in (TOP / "docs").rglob("*.md")
     }
-    run = {
-        f"tasks/{page}.md" for page in (*PAGES, "hear", "wake", "git")
-    }  # those by test_event_pages.py and test_git_page.py
+    run = {f"tasks/{page}.md" for page in (*PAGES, *OTHER_PAGES)}
     assert {page for page, words in blocks.items() if "sh" in words} == run
     assert not {"bash", "shell", "console"} & set().union(*blocks.values())  # commands stand in blocks of sh
 

@@ -162,7 +162,7 @@ def session(
 
 
 def resolved(
-    document: Document, folder: Path, environments: tuple[Environment, ...] = (), *, digests: bool = True
+    document: Document, folder: Path | str, environments: tuple[Environment, ...] = (), *, digests: bool = True
 ) -> Wanted:
     """Digest what the document names. digests: use the cache of digests by size and times."""
     cache = DigestCache(cache_folder() / "digests.json" if digests else None)

@@ -81,8 +81,8 @@ def _operate(spec: Any, base: Path, listen: str | None) -> int:
         ) from error
     log = log_to_stderr(spec.logs.format, spec.logs.level)
     metrics = Metrics(spec.workers)
-    pairs = sources_of(spec, base)
     with served(spec.environments, metrics.called) as sites:
+        pairs = sources_of(spec, base, sites)
         operator = Operator(
             sources=[source for source, _ in pairs],
             configured=[each for _, each in pairs],

@@ -56,9 +56,9 @@ class Ear:
     queue: str  # URL
     ourselves: Callable[[], str]  # our ARN; "" while it is not known
 
-    def hear(self) -> tuple[Mapping[str, Any], ...]:
-        """Wait at most 20 seconds for events, and take them from the queue. Raises Failure."""
-        receive = {"QueueUrl": self.queue, "MaxNumberOfMessages": _MOST, "WaitTimeSeconds": _POLL_S}
+    def hear(self, seconds: int = _POLL_S) -> tuple[Mapping[str, Any], ...]:
+        """Wait at most that long for events, and take them from the queue. Raises Failure."""
+        receive = {"QueueUrl": self.queue, "MaxNumberOfMessages": _MOST, "WaitTimeSeconds": seconds}
         messages: Sequence[Mapping[str, str]] = self.caller.make(Call("sqs", "ReceiveMessage", receive)).get("Messages", ())
         if messages:
             entries = [{"Id": str(at), "ReceiptHandle": each["ReceiptHandle"]} for at, each in enumerate(messages)]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from trimtab.compile.facts import Digests
@@ -80,24 +80,27 @@ def check_paths(document: Document, folder: Path) -> list[UserError]:
 
 def resolve(
     document: Document,
-    folder: Path,
+    folder: Path | str,
     *,
     cache: DigestCache | None = None,
     progress: Callable[[str, int], Any] | None = None,
     elsewhere: Elsewhere,
 ) -> Wanted:
-    """Digest dataset, code and model. Raises UserError, or an ExceptionGroup of them; Failure for what is not beside it."""
+    """Digest dataset, code and model. Raises UserError, or an ExceptionGroup of them; Failure for what is not beside it.
+
+    folder: what relative paths stand below; "s3://bucket/prefix" for a document that came from there.
+    """
     deployment = document.value
     assert isinstance(deployment, ModelDeployment)
-    mistakes = check_paths(document, folder)
+    mistakes = check_paths(document, folder) if isinstance(folder, Path) else []
     if mistakes:
         raise ExceptionGroup(f"{len(mistakes)} mistakes in {document.file}", mistakes)
     spec = deployment.spec
     read: dict[str, Content] = {}
     for field_path, source in _sources(deployment):
         name, position = field_path.split(".")[1], document.positions.of(field_path)
-        if is_remote(source):
-            read[name] = elsewhere.tree(source, position)
+        if isinstance(folder, str) or is_remote(source):
+            read[name] = elsewhere.tree(source if is_remote(source) else _beside(str(folder), source, position), position)
             continue
         report = partial(progress, name) if progress else None
         read[name] = read_folder(folder / source, folder, position, cache=cache, progress=report)
@@ -112,6 +115,14 @@ def resolve(
     return Wanted(
         deployment.metadata.namespace, deployment.metadata.name, deployment, declared_spec(deployment), digests, contents
     )
+
+
+def _beside(folder: str, source: str, position: Position) -> str:
+    """The URI of what a document in S3 names by a relative path. Raises UserError where that leaves its folder."""
+    path = PurePosixPath(source)
+    if path.is_absolute() or ".." in path.parts:
+        raise UserError(f"{source} leaves {folder}", position=position, code="TT2003", fix="move it below the document")
+    return f"{folder}/{path.as_posix()}".removesuffix("/.")
 
 
 def _own_image(document: Document, model: Content, elsewhere: Elsewhere) -> Mapping[str, str]:

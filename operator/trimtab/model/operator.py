@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from trimtab.model.base import API_VERSION, LABEL, Metadata, Model, field, rule
-from trimtab.model.values import Duration, duration
+from trimtab.model.values import BUCKET, Duration, duration
 
 Interval = Annotated[Duration, duration(1, 86_400)]
 Namespace = Annotated[str, Field(max_length=63, pattern=LABEL)]
@@ -58,11 +58,39 @@ class GitConfig(Model):
         return self
 
 
+class S3Config(Model):
+    """A prefix of an S3 bucket."""
+
+    bucket: str = field("none", "The bucket.", min_length=3, max_length=63, pattern=BUCKET, examples=["team-models"])
+    prefix: str = field(
+        "none", "Where its keys begin; the whole bucket when left out.", "", max_length=900, pattern=r"^([^/].*)?$"
+    )
+    environment: EnvironmentName | None = field(
+        "none", "The environment whose account it is read with; the first that is served when left out.", None
+    )
+    manifest: str = field(
+        "none",
+        "An object below the prefix that is written last and lists what belongs to the set, a path a line, or as md5sum "
+        "does. Without it a set is whole once two listings in a row are equal.",
+        "",
+        max_length=255,
+        examples=["MANIFEST"],
+    )
+    queue: str | None = field(
+        "none",
+        "URL of an SQS queue of its own that hears of its objects: a hint to look at once.",
+        None,
+        max_length=512,
+        pattern=r"^https?://[^\s]+$",
+    )
+
+
 class SourceConfig(Model):
-    """Where documents come from: one of `folder` and `git`."""
+    """Where documents come from: one of `folder`, `git` and `s3`."""
 
     folder: FolderConfig | None = field("none", "A folder of documents on this machine.", None)
     git: GitConfig | None = field("none", "A Git repository.", None)
+    s3: S3Config | None = field("none", "A prefix of an S3 bucket.", None)
     namespaces: tuple[Namespace, ...] = field(
         "none", "Namespaces that it may speak for; all when left out.", (), max_length=100, examples=[["vision"]]
     )
@@ -72,10 +100,10 @@ class SourceConfig(Model):
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
-        given = [name for name in ("folder", "git") if getattr(self, name) is not None]
+        given = [name for name in ("folder", "git", "s3") if getattr(self, name) is not None]
         if len(given) != 1:
             said = f"names {' and '.join(given)}" if given else "names nothing to read"
-            raise rule(said, at=given[-1] if given else "", fix="name one of folder, git in each source")
+            raise rule(said, at=given[-1] if given else "", fix="name one of folder, git, s3 in each source")
         return self
 
 

@@ -26,6 +26,8 @@ def mistakes(source: str) -> list[str]:
     ("source", "said"),
     [
         ("{folder: {path: a}, git: {repository: b}}", "names folder and git"),
+        ("{s3: {bucket: team}, git: {repository: b}}", "names git and s3"),
+        ("{s3: {bucket: Team}}", "bucket"),
         ("{interval: 5s}", "names nothing to read"),
         ("{git: {repository: b, ref: main, statusBranch: main}}", "is the branch that documents are read from"),
         ("{git: {repository: b, ref: '-x'}}", "ref"),

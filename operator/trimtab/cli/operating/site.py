@@ -25,8 +25,9 @@ from trimtab.engine.ledger import Ledgers
 from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.view import Outcome
 from trimtab.engine.wanted import Wanted
-from trimtab.model.operator import EventsConfig, GitConfig, OperatorSpec, SourceConfig
+from trimtab.model.operator import EventsConfig, GitConfig, OperatorSpec, S3Config, SourceConfig
 from trimtab.sources.folder import FolderSource
+from trimtab.sources.s3 import S3Source
 
 _SCP = re.compile(r"[^/\s]+@[^/\s]+:")  # user@host:path, which is ssh
 
@@ -42,7 +43,6 @@ class ServedEnvironment:
         return self.assembly.ledgers
 
     def resolve(self, declared: Declared) -> Wanted:
-        assert isinstance(declared.folder, Path)
         return resolved(declared.document, declared.folder)
 
     def reconciler(self, contents: Mapping[str, Content]) -> Reconciler:
@@ -73,26 +73,22 @@ def served(names: Sequence[str], observer: Callable[[Made], None]) -> Generator[
 
 def ears_of(events: Sequence[EventsConfig], sites: Mapping[str, ServedEnvironment]) -> list[Ear]:
     """Raises UserError for a queue of an environment that is not served."""
-    found: list[Ear] = []
-    for each in events:
-        if each.environment not in sites:
-            raise UserError(
-                f"spec.events names the environment {each.environment}, which this operator does not serve",
-                code="TT6007",
-                fix="add it to spec.environments, or take the queue out",
-            )
-        aws = sites[each.environment].assembly.aws
-        found.append(Ear(aws, each.queue, aws.caller))
-    return found
+    pairs = [(each, _site(each.environment, sites, "spec.events").assembly.aws) for each in events]
+    return [Ear(aws, each.queue, aws.caller) for each, aws in pairs]
 
 
-def sources_of(spec: OperatorSpec, base: Path) -> list[tuple[Source, Configured]]:
-    """base: the folder that paths are relative to."""
-    return [_source(each, base) for each in spec.sources]
+def sources_of(spec: OperatorSpec, base: Path, sites: Mapping[str, ServedEnvironment]) -> list[tuple[Source, Configured]]:
+    """base: the folder that paths are relative to. Raises UserError."""
+    return [_source(each, base, spec.environments[0], sites) for each in spec.sources]
 
 
-def _source(config: SourceConfig, base: Path) -> tuple[Source, Configured]:
-    source = _git(config, config.git, base) if config.git else _folder(config, base)
+def _source(
+    config: SourceConfig, base: Path, first: str, sites: Mapping[str, ServedEnvironment]
+) -> tuple[Source, Configured]:
+    if config.s3:
+        source = _s3(config, config.s3, config.s3.environment or first, sites)
+    else:
+        source = _git(config, config.git, base) if config.git else _folder(config, base)
     return source, Configured(source.name, frozenset(config.namespaces))
 
 
@@ -100,6 +96,24 @@ def _folder(config: SourceConfig, base: Path) -> Source:
     assert config.folder is not None, "a source is one of them"
     source = FolderSource((base / config.folder.path).resolve())
     return replace(source, interval_s=duration_s(config.interval)) if config.interval else source
+
+
+def _s3(config: SourceConfig, s3: S3Config, environment: str, sites: Mapping[str, ServedEnvironment]) -> Source:
+    aws = _site(environment, sites, f"the source s3://{s3.bucket}").assembly.aws
+    prefix = f"{s3.prefix.rstrip('/')}/" if s3.prefix else ""
+    ear = Ear(aws, s3.queue, aws.caller) if s3.queue else None
+    source = S3Source(aws, s3.bucket, prefix, s3.manifest, ear)
+    return replace(source, interval_s=duration_s(config.interval)) if config.interval else source
+
+
+def _site(name: str, sites: Mapping[str, ServedEnvironment], what: str) -> ServedEnvironment:
+    if name not in sites:
+        raise UserError(
+            f"{what} names the environment {name}, which this operator does not serve",
+            code="TT6007",
+            fix="add it to spec.environments, or name another",
+        )
+    return sites[name]
 
 
 def _git(config: SourceConfig, git: GitConfig, base: Path) -> Source:
