@@ -177,6 +177,22 @@ def test_more_replicas_are_ready_once_all_of_them_are_healthy(cloud, project):
     assert delete(project).how == "gone"
 
 
+def test_an_edit_that_comes_before_anybody_saw_the_last_one_converge_leaves_it_in_history(cloud, project):
+    for _ in range(60):
+        assert run("apply", str(project), "--no-wait")[0] == 0
+        waited = run("wait", full_name(project), "--timeout", "3s")
+        if waited[0] == 0:
+            break
+    assert waited[0] == 0, waited
+    assert outcomes(project) == []
+    edit(project, GOOD, OTHER)
+    assert apply(project).how == "converged"
+    assert outcomes(project) == ["Superseded", "Serving"]
+    assert run("rollback", full_name(project))[0] == 0
+    assert "COLOUR" not in _running_environment(cloud, project)
+    assert delete(project).how == "gone"
+
+
 def test_generations_beyond_the_history_limit_are_collected(cloud, project):
     project.write_text(project.read_text().rstrip() + "\n  revisionHistoryLimit: 1\n")
     assert apply(project).how == "converged"

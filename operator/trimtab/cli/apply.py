@@ -2,14 +2,16 @@
 
 import click
 
-from trimtab.cli import words
+from trimtab.cli import interrupts, words
 from trimtab.cli.output import talk
+
+_LOOK_S = 0.5
 
 
 @click.command(name="apply")
 @click.argument("files", nargs=-1, required=True, shell_complete=words.files)
 @words.timeout_option("2h", "Give up waiting after this long; what runs goes on.")
-@click.option("--no-wait", is_flag=True, help="Make one pass and leave: the next apply goes on from there.")
+@click.option("--no-wait", is_flag=True, help="Make one pass, let what it sends arrive, and leave: the next apply goes on.")
 @click.option("--no-digest-cache", is_flag=True, help="Hash every file again.")
 def command(files: tuple[str, ...], timeout: str, no_wait: bool, no_digest_cache: bool) -> int:
     """Make FILES true (documents, folders of them, or - for stdin), or do the plan that was saved in one.
@@ -20,7 +22,7 @@ def command(files: tuple[str, ...], timeout: str, no_wait: bool, no_digest_cache
     \b
     Example: trimtab apply digits/deployment.yaml
              trimtab apply digits.plan
-             trimtab apply digits --no-wait && trimtab wait vision/digits
+             trimtab apply digits --no-wait
     """
     from trimtab.cli.context import deployment_in, environment_named, resolved, session
     from trimtab.cli.progress import Progress, report_end
@@ -39,7 +41,12 @@ def command(files: tuple[str, ...], timeout: str, no_wait: bool, no_digest_cache
     with session(environment, dict(wanted.contents)) as found, Progress(title) as progress:
         end = converge(found.reconciler, wanted, found.clock, progress.tell, limit_s, approval)
         url = found.endpoint(end.outcome.view) if end.outcome else ""
+        transfers = found.reconciler.transfers
+        while no_wait and transfers.is_busy:
+            interrupts.check()
+            transfers.changed.clear()
+            found.clock.wait(transfers.changed, _LOOK_S)
     if no_wait and end.how == "timeout":
-        talk("under way; run apply again, or `trimtab wait`, to follow it")
+        talk("under way; the next apply, or an operator, goes on with it")
         return 0
     return report_end(end, wanted, url)

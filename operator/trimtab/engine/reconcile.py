@@ -3,6 +3,7 @@
 A pass over an unchanged world writes nothing anywhere: the ledger is saved only when it says something new.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 from trimtab.compile.graph import compile_graph, image_texts
 from trimtab.compile.keys import generation_keys
 from trimtab.core.errors import Superseded, UserError
-from trimtab.core.kind import UID, AnyKind, Unknown
+from trimtab.core.kind import UID, AnyKind, Failure, Unknown
 from trimtab.core.times import rfc3339
 from trimtab.engine.amend import Deletion, deletion_of, let_go
 from trimtab.engine.apply import apply
@@ -41,7 +42,7 @@ from trimtab.engine.remember import (
 )
 from trimtab.engine.transfers import Transfers
 from trimtab.engine.view import Outcome, View
-from trimtab.engine.wanted import Wanted
+from trimtab.engine.wanted import Wanted, wanted_from
 from trimtab.graph.node import Graph, Node
 from trimtab.model.environment import Environment
 from trimtab.plan.events import announced, seen
@@ -210,6 +211,7 @@ class Reconciler:
                 f"generation {book.ledger.generation} of {wanted.namespace}/{wanted.name} was applied while this one "
                 f"(generation {expected_generation}) was under way"
             )
+        self._catch_up(wanted, book)
         known = book.ledger
         view = self._proven(self._view(wanted, book), book)
         if approval and known.planned != approval.fingerprint:
@@ -248,6 +250,29 @@ class Reconciler:
         unmarked = (book.ledger.holds, book.ledger.quarantine) != (view.facts.holds, view.facts.quarantine)
         more = unmarked or (view.plan.is_converged and bool(self._stale(view.graph, book, wanted)))
         return replace(outcome, ledger=book.ledger, wrote=wrote, more=more)
+
+    def _catch_up(self, wanted: Wanted, book: Book) -> None:
+        """Take down the revision of the last generation where an edit comes before any pass has seen it converge.
+
+        It serves by then: what is rolled back to, and what is never collected, hangs on its revision.
+        """
+        last = book.ledger
+        ready = last.conditions.get("Ready")
+        if (
+            not last.document
+            or last.spec_digest == wanted.spec_digest
+            or last.holds
+            or ready is None
+            or ready.status == "True"
+        ):
+            return
+        with contextlib.suppress(UserError, Failure):  # of the last document: the new one is what counts
+            before = wanted_from(last)
+            view = self._proven(self._view(before, book), book)
+            if view.plan.is_converged:
+                at = self.clock.now()
+                last = finished(book.ledger, view.graph, view.snapshot, view.plan, before, (), done=True, now=at)
+        book.ledger = last
 
     def _last_words(self, view: View) -> str:
         service, release = view.graph.nodes[SERVICE].desired, view.graph.nodes[RELEASE].desired

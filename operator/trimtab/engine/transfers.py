@@ -44,6 +44,11 @@ class Transfers:
         with self._lock:
             return dict(self._seen)
 
+    @property
+    def is_busy(self) -> bool:
+        with self._lock:
+            return bool(self._running)
+
     def stop(self) -> None:
         """Ask the workers to stop, and wait for them."""
         self._stopping.set()
