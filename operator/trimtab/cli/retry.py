@@ -1,4 +1,4 @@
-"""`trimtab retry`: ask once more for a release that the platform gave up."""
+"""`trimtab retry`: ask once more for a release that the platform gave up, or for repairs that somebody undid."""
 
 from typing import Any
 
@@ -13,6 +13,8 @@ from trimtab.cli.act import act, act_options
 @act_options
 def command(name: str, environment: str, timeout: str, no_wait: bool) -> int:
     """Lift the quarantine of the latest release of the deployment NAME that was given up, and roll it out again.
+
+    What is left alone because somebody changed it after each repair is repaired again, too.
 
     Example: trimtab retry vision/digits
     """

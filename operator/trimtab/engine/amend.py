@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from trimtab.core.errors import UserError
 from trimtab.engine.ledger import Ledger, Revision
 from trimtab.engine.remember import SERVED, held_revision, serving_revision
+from trimtab.plan.drifts import is_left, lifted
 
 Deletion: TypeAlias = Literal["delete", "retain"]
 PINS = ("training", "serving", "launcher")
@@ -52,9 +53,17 @@ def released(ledger: Ledger) -> Ledger:
 
 
 def retried(ledger: Ledger) -> Ledger:
-    """Lift the quarantine of the latest release that the platform gave up, and ask for it once more."""
+    """Lift the quarantine of the latest release that the platform gave up, and ask for it once more; and repair again
+    what is left alone since somebody changed it after each repair.
+    """
+    ledger, is_fought = replace(ledger, drifts=lifted(ledger.drifts)), any(is_left(each) for each in ledger.drifts)
     if not ledger.quarantine:
-        raise _no(f"{_name(ledger)} has no release in quarantine", "apply a changed document instead")
+        if is_fought:
+            return ledger
+        raise _no(
+            f"{_name(ledger)} has no release in quarantine, and nothing of it is fought over",
+            "apply a changed document instead",
+        )
     key = ledger.quarantine[-1]
     full = next((each.release for each in reversed(ledger.revisions) if each.release[:12] == key), key)
     attempts = {**ledger.attempts, full: ledger.attempts.get(full, 0) + 1}
