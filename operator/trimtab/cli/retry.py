@@ -18,9 +18,10 @@ def command(name: str, environment: str, timeout: str, no_wait: bool) -> int:
 
     Example: trimtab retry vision/digits
     """
+    from trimtab.core.times import rfc3339
     from trimtab.engine.amend import retried
 
-    def change(_: Any, ledger: Any) -> Any:
-        return retried(ledger)
+    def change(found: Any, ledger: Any) -> Any:
+        return retried(ledger, rfc3339(found.clock.now()))
 
     return act(name, change, environment=environment, timeout=timeout, no_wait=no_wait)

@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 from trimtab.core.errors import UserError
+from trimtab.core.times import time_in
 from trimtab.engine.ledger import Ledger, Revision
 from trimtab.engine.remember import SERVED, held_revision, serving_revision
-from trimtab.plan.drifts import is_left, lifted
+from trimtab.plan.drifts import lifted
+from trimtab.plan.fights import fights
 
 Deletion: TypeAlias = Literal["delete", "retain"]
 PINS = ("training", "serving", "launcher")
@@ -52,11 +54,12 @@ def released(ledger: Ledger) -> Ledger:
     return replace(ledger, holds=())
 
 
-def retried(ledger: Ledger) -> Ledger:
+def retried(ledger: Ledger, at: str) -> Ledger:
     """Lift the quarantine of the latest release that the platform gave up, and ask for it once more; and repair again
-    what is left alone since somebody changed it after each repair.
+    what is left alone since somebody changed it after each repair. at: RFC 3339.
     """
-    ledger, is_fought = replace(ledger, drifts=lifted(ledger.drifts)), any(is_left(each) for each in ledger.drifts)
+    is_fought = bool(fights(ledger.drifts, time_in(at)))
+    ledger = replace(ledger, drifts=lifted(ledger.drifts))
     if not ledger.quarantine:
         if is_fought:
             return ledger

@@ -82,10 +82,10 @@ class Reconciler:
 
     # --- looking ---
 
-    def look(self, wanted: Wanted) -> View:
-        """Read only: what a pass would see and decide."""
+    def look(self, wanted: Wanted, *, is_guarded: bool = True) -> View:
+        """Read only: what a pass would see and decide. is_guarded: as for `pass_`."""
         book = self._open(wanted.namespace, wanted.name)
-        return self._view(wanted, book)
+        return self._view(wanted, book, is_guarded=is_guarded)
 
     def has_moved(self, view: View, nodes: Sequence[str]) -> bool:
         """Whether one of these nodes, found by the last pass, is judged otherwise by now. Reads these alone."""
@@ -97,7 +97,7 @@ class Reconciler:
         return generation_keys(wanted.deployment, self.environment, facts)["training"]
 
     def foresee(self, view: View) -> Forecast:
-        return forecast(view.graph, view.snapshot, replace(view.history, is_guarded=False), self.kinds)
+        return forecast(view.graph, view.snapshot, view.history, self.kinds)
 
     def _open(self, namespace: str, name: str) -> Book:
         stored = self.ledgers.load(namespace, name)
@@ -236,7 +236,9 @@ class Reconciler:
             return Outcome(view, view.plan, book.ledger, held_by=held)
         at = rfc3339(self.clock.now())
         told, acts = seen(known.acts, view.graph, view.snapshot, view.plan, at)
-        book.ledger = with_drift(replace(book.ledger, acts=acts), view.plan, told, at)
+        book.ledger = replace(book.ledger, acts=acts)
+        if repairs := any(action.is_drift for action in view.plan.writes):
+            book.ledger = with_drift(book.ledger, view.plan, told, at)
         book.ledger = known = chronicled(known, book.ledger, at, told)
         view = _condemning(view, book)
         found = tuple(unrecorded(view, self.kinds, book.ledger))
@@ -244,7 +246,10 @@ class Reconciler:
             self._announce(book, view, found)
         wrote = book.save(self.ledgers)
         troubles = self._apply(view.plan, book)
-        book.ledger = with_repaired(book.ledger, view.plan, troubles, self.clock.now())
+        if repairs:
+            book.ledger = with_repaired(book.ledger, view.plan, troubles, self.clock.now())
+        else:
+            book.ledger = with_drift(book.ledger, view.plan, told, at)
         outcome = Outcome(view, view.plan, book.ledger, troubles, wrote=wrote or bool(view.plan.writes))
         done = outcome.is_converged or outcome.is_stuck
         now = self.clock.now()

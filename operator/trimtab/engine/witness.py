@@ -68,7 +68,8 @@ class Witness:
         """(the record with who it was, as far as that is known; why that may not be asked, else "")."""
         age, denial, answered = now - time_in(record.first), "", False
         wanted = attributes(record.node, names, of_tags=all(path.startswith("tags") for path in record.paths))
-        if names and self._may_ask((ledger.uid, record.node, record.first), len(wanted), age, now):
+        key = (ledger.uid, record.node, record.first)
+        if names and self._may_ask(key, len(wanted), age, now):
             try:
                 found = driver.run(events(wanted, time_in(record.first) + SKEW))
             except Failure as failure:
@@ -78,6 +79,7 @@ class Witness:
                 writes = [write for each in found if (write := write_in(each))]
                 since = _repaired_before(record, ledger)
                 if by := culprit(record, writes, names, self.ours(), since, is_late=age >= DELIVERED):
+                    self._answered(key)
                     return replace(record, who=by.who, event=by.event, changed=rfc3339(by.at)), ""
         is_over = age >= DELIVERED and (answered or not names or now < self._refused)
         return (replace(record, who=UNKNOWN) if is_over or age >= _HOPELESS else record), denial
@@ -91,6 +93,11 @@ class Witness:
             self._due = {each: at for each, at in self._due.items() if at > now - _HOPELESS}
             self._due[key] = now + max(_SOONEST, age * _SHARE)
             return True
+
+    def _answered(self, key: _Key) -> None:
+        """Another record of the same second may be asked for at once."""
+        with self._lock:
+            self._due.pop(key, None)
 
     def _denied(self, failure: Failure, now: datetime) -> str:
         """Why it may not be asked, without the request's id; "" for what passes."""

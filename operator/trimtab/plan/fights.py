@@ -69,7 +69,7 @@ def _repairs(counted: Sequence[DriftRecord], now: datetime) -> Mapping[str, Sequ
     """When each field was repaired within a day, oldest first."""
     found: dict[str, list[datetime]] = {}
     for each in counted:
-        if each.at and now - time_in(each.at) < DAY:
+        if each.at and timedelta(0) <= now - time_in(each.at) < DAY:  # what lies ahead, a clock that jumped back has made
             for path in sorted(each.paths):
                 found.setdefault(path, []).append(time_in(each.at))
     return found

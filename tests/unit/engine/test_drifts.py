@@ -117,13 +117,13 @@ def test_an_edit_or_a_retry_lifts_it():
     held = passed(ledger, 9, now=now)
     assert fights_of(held, WANTED, now)
     assert not fights_of(held, OTHER, now)
-    for lifted in (unfought(held), retried(held)):
+    for lifted in (unfought(held), retried(held, rfc3339(now))):
         assert not fights_of(lifted, WANTED, now)
         after = chronicled(held, lifted, rfc3339(now))
         assert [each.reason for each in after.events] == ["FightLifted"]
         assert passed(lifted, 9, now=now).drifts[-1].done == "repaired"
     with pytest.raises(UserError, match="nothing of it is fought over"):
-        retried(LEDGER)
+        retried(LEDGER, rfc3339(NOW))
 
 
 def test_a_fight_that_a_person_must_settle_is_an_event_once():

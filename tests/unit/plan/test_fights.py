@@ -45,6 +45,7 @@ def verdict(*minutes_ago: float) -> tuple[str, float | None] | None:
         ((9, 8, 7, 6, 4), None),
         ((5, 4, 3, 2, 1, 0), ("Fighting", None)),
         ((1400, 1000, 500, 300, 200, 100), ("Fighting", None)),
+        ((-600, -600, -600), None),  # a clock that jumped ahead, and back
         ((1440, 1000, 500, 300, 200, 100), None),  # a day is over for the first
     ],
 )
