@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -23,8 +24,11 @@ from clouds import running_cloud
 from heard import Ear
 from job_cloud import REGION, JobCloud, job_cloud
 from trimtab.cli.local import MOST_DELAY_S, command
+from trimtab.core.kind import Call
 from trimtab.local.cloudtrail import DELAY, MOST_DELAY
 from trimtab.local.commands import user
+from trimtab.plan.culprit import Write, write_in
+from trimtab.resources.trail import attributes, events, names_of
 
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
 
@@ -204,6 +208,36 @@ def test_an_event_is_found_by_its_id_and_by_the_key_that_signed(world: World) ->
     assert (event["EventName"], event["ReadOnly"]) == ("DescribeRepositories", "true")
     assert [each["EventId"] for each in world.history("EventId", event["EventId"])] == [event["EventId"]]
     assert json.loads(event["CloudTrailEvent"])["eventID"] == event["EventId"]
+
+
+def writes_of(world: World, kind: str, names: tuple[str, ...], *, of_tags: bool) -> list[Write]:
+    """As the operator looks them up."""
+    steps = events(attributes(kind, names, of_tags=of_tags), world.clock.now() + timedelta(seconds=1))
+    try:
+        call = next(steps)
+        while True:
+            assert isinstance(call, Call)
+            call = steps.send(world.lookup(**call.arguments))
+    except StopIteration as end:
+        return [write for each in end.value if (write := write_in(each))]
+
+
+def test_who_wrote_to_a_resource_is_found_by_its_names_and_who_tagged_it_by_the_call(world: World) -> None:
+    world.cloud.world.overlay("cloudtrail").set_delay(timedelta(0))
+    lou, kim = world.person("lou"), world.person("kim")
+    made = world.client("ecr").create_repository(repositoryName="changed")["repository"]
+    world.client("ecr", lou).put_image_tag_mutability(repositoryName="changed", imageTagMutability="IMMUTABLE")
+    world.client("ecr", kim).tag_resource(resourceArn=made["repositoryArn"], tags=[{"Key": "team", "Value": "x"}])
+    world.client("ecr", kim).describe_repositories(repositoryNames=["changed"])
+    names = names_of("changed", SimpleNamespace(arn=made["repositoryArn"]))
+    found = writes_of(world, "ecr.Repository", names, of_tags=False)
+    assert [(each.who.rpartition("/")[2], each.event) for each in found] == [
+        ("lou", "PutImageTagMutability"),
+        ("trimtab", "CreateRepository"),
+    ]
+    tagged = [each for each in writes_of(world, "ecr.Repository", names, of_tags=True) if each.who.endswith("/kim")]
+    assert [each.event for each in tagged] == ["TagResource"]
+    assert tagged[0].parameters["resourceArn"] == made["repositoryArn"]
 
 
 def test_a_refused_call_is_there_with_its_error(world: World) -> None:

@@ -8,13 +8,16 @@ import subprocess
 import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from clouds import running_cloud
+from trimtab.cli.drift import history_rows
 from trimtab.engine.ledger import Revision
 from trimtab.engine.orphans import Orphan
+from trimtab.plan.drifts import Change, DriftRecord
 
 TOP = Path(__file__).resolve().parents[2]
 TRIMTAB = str(Path(sys.executable).parent / "trimtab")
@@ -69,6 +72,7 @@ def trimtab(tmp_path_factory):
         pytest.param(("events", "toy"), 0, id="events"),
         pytest.param(("diff", "toy"), 2, id="diff"),
         pytest.param(("drift", "toy"), 0, id="drift"),
+        pytest.param(("drift", "toy", "--history"), 0, id="drift history"),
         pytest.param(("orphans",), 0, id="orphans"),
         pytest.param(("local", "status"), 0, id="local status"),
         pytest.param(("doctor",), 0, id="doctor"),
@@ -115,9 +119,12 @@ def test_every_key_is_documented(trimtab, words):
     assert found <= documented("output", words[0])
 
 
-def test_the_keys_of_revisions_and_orphans_are_documented_too():
+def test_the_keys_of_revisions_orphans_and_drift_records_are_documented_too():
     for command, of in (("history", Revision), ("orphans", Orphan)):
         assert {each.name for each in fields(of)} <= documented("output", command)
+    drift = DriftRecord("a/b", (Change("size", "9", "1"),), "", "")
+    rows = {"deployment": "vision/digits", "history": history_rows(SimpleNamespace(drifts=[drift]))}
+    assert keys_of(rows) <= documented("output", "drift --history")
 
 
 def test_every_key_of_the_status_is_documented(trimtab):

@@ -61,7 +61,7 @@ def command(files: tuple[str, ...], no_digest_cache: bool, out: Path | None, out
     wanted = resolved(document, folder, environments, digests=not no_digest_cache)
     environment = environment_named(wanted.deployment.spec.environment_ref.name, environments)
     with session(environment, dict(wanted.contents)) as found:
-        view = found.reconciler.look(wanted)
+        view = found.reconciler.look(wanted, is_guarded=False)
         foreseen = found.reconciler.foresee(view)
         acted = [action.node for action in foreseen.actions]
         since = changes(view, wanted, environment, found.reconciler.driver, acted)

@@ -12,6 +12,7 @@ from trimtab.engine.remember import serving_revision
 from trimtab.engine.view import Outcome
 from trimtab.engine.wanted import Wanted
 from trimtab.plan.drift import told
+from trimtab.plan.fights import name_of
 from trimtab.plan.status import stage_rows
 
 
@@ -57,14 +58,21 @@ class Progress:
                 self._say(name, line)
 
     def _repairs(self, outcome: Outcome) -> None:
-        """What was changed outside and is put right now, each once: it stays above the screen."""
+        """What was changed outside and is put right now, each once, and by whom: it stays above the screen."""
         for action in outcome.plan.writes if outcome.wrote else ():
             if action.is_drift:
                 line = f"repaired {action.node}: {told(action.differences) or 'it was deleted outside'}"
-                if self._live:
-                    self._live.console.print(line, markup=False)
-                else:
-                    self._say(f"repaired/{action.node}", line)
+                line += f"  (trimtab run leaves it alone: {action.despite})" if action.despite else ""
+                self._keep(f"repaired/{action.node}", line)
+        for each in outcome.named:
+            line = f"changed by {name_of(each.who)}, {each.event} at {each.changed}: {each.node}"
+            self._keep(f"named/{each.node}/{each.first}", line)
+
+    def _keep(self, name: str, line: str) -> None:
+        if self._live:
+            self._live.console.print(line, markup=False)
+        else:
+            self._say(name, line)
 
     def _draw(self, outcome: Outcome) -> None:
         from trimtab.cli.stages import stage_lines, troubles_of

@@ -71,7 +71,7 @@ _CLASSES: Mapping[str, tuple[type[BaseException], ...]] = {
 def after_outcome(outcome: Outcome) -> float | None:
     """Seconds until something may have moved by itself; None: a sweep is soon enough."""
     if outcome.is_converged:
-        return None
+        return outcome.plan.look_again_s  # of a repair that the flap guard puts off
     if outcome.held_by:
         return _HELD_S
     if outcome.is_stuck:

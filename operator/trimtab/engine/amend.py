@@ -8,8 +8,11 @@ from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 from trimtab.core.errors import UserError
+from trimtab.core.times import time_in
 from trimtab.engine.ledger import Ledger, Revision
 from trimtab.engine.remember import SERVED, held_revision, serving_revision
+from trimtab.plan.drifts import lifted
+from trimtab.plan.fights import fights
 
 Deletion: TypeAlias = Literal["delete", "retain"]
 PINS = ("training", "serving", "launcher")
@@ -51,10 +54,19 @@ def released(ledger: Ledger) -> Ledger:
     return replace(ledger, holds=())
 
 
-def retried(ledger: Ledger) -> Ledger:
-    """Lift the quarantine of the latest release that the platform gave up, and ask for it once more."""
+def retried(ledger: Ledger, at: str) -> Ledger:
+    """Lift the quarantine of the latest release that the platform gave up, and ask for it once more; and repair again
+    what is left alone since somebody changed it after each repair. at: RFC 3339.
+    """
+    is_fought = bool(fights(ledger.drifts, time_in(at)))
+    ledger = replace(ledger, drifts=lifted(ledger.drifts))
     if not ledger.quarantine:
-        raise _no(f"{_name(ledger)} has no release in quarantine", "apply a changed document instead")
+        if is_fought:
+            return ledger
+        raise _no(
+            f"{_name(ledger)} has no release in quarantine, and nothing of it is fought over",
+            "apply a changed document instead",
+        )
     key = ledger.quarantine[-1]
     full = next((each.release for each in reversed(ledger.revisions) if each.release[:12] == key), key)
     attempts = {**ledger.attempts, full: ledger.attempts.get(full, 0) + 1}

@@ -18,6 +18,7 @@ from trimtab.engine.observe import Observer
 from trimtab.engine.pins import Tags
 from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.transfers import Transfers
+from trimtab.engine.witness import Witness
 from trimtab.engine.workers import Bench, serving_lock
 from trimtab.engine.workers.image import BuildImage
 from trimtab.engine.workers.take import Take
@@ -48,9 +49,11 @@ class Assembly:
     after: Callable[[Call], None] | None = None
     tags: Tags = field(default_factory=Tags)
     ledgers: Ledgers = field(init=False)
+    witness: Witness = field(init=False)
 
     def __post_init__(self) -> None:
         self.ledgers = Ledgers(self.aws, self.environment.spec.buckets.state)
+        self.witness = Witness(self.aws.caller)
 
     def reconciler(self, contents: Mapping[str, Content]) -> Reconciler:
         """One that sends those contents. It owns the transfers that it starts: stop them when it is done with."""
@@ -72,5 +75,6 @@ class Assembly:
             holder=self.holder,
             is_gone=self.is_gone,
             launcher=self.launcher.digest,
+            witness=self.witness,
             tags=self.tags,
         )

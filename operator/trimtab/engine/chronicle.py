@@ -6,6 +6,7 @@ from dataclasses import replace
 from trimtab.engine.ledger import Ledger, Revision
 from trimtab.engine.remember import GATE, SERVICE, gist, held_revision
 from trimtab.plan.changes import leaves, path_text
+from trimtab.plan.drifts import is_left
 from trimtab.plan.events import Event, event, folded
 from trimtab.plan.status import Condition
 
@@ -43,6 +44,10 @@ def _asked(before: Ledger, after: Ledger, at: str) -> Iterator[Event]:
         yield event("Suspended", "", "left alone until `trimtab resume`", at)
     if before.suspended and not after.suspended:
         yield event("Resumed", "", f"looked after again; suspended since {before.suspended}", at)
+    begun_anew = {(each.node, each.first) for each in after.drifts if not each.counts}
+    if fought := [each.node for each in before.drifts if is_left(each) and (each.node, each.first) in begun_anew]:
+        nodes = ", ".join(dict.fromkeys(fought))
+        yield event("FightLifted", "", f"what was changed outside is repaired again: {nodes}", at)
     if after.attempts != before.attempts:
         for key in sorted(set(before.quarantine) - set(after.quarantine)):
             yield event("Retried", SERVICE, f"release {key} is out of quarantine, and is rolled out again", at)
@@ -98,6 +103,10 @@ def _became(revision: Revision, *, is_new: bool, at: str) -> Iterator[Event]:
 
 def _turned(before: Ledger, after: Ledger, shown: Sequence[Condition], at: str) -> Iterator[Event]:
     """Conditions that became true."""
+    was = before.conditions.get("Ready")
+    for each in shown:
+        if (each.type, each.reason) == ("Ready", "Fighting") and (was is None or was.reason != "Fighting"):
+            yield event("Fighting", "", each.message, at)
     reasons = {"Ready": "Converged", "Stalled": "Stalled", "Drifted": "Drifted"}
     for each in shown:
         was, now = before.conditions.get(each.type), after.conditions.get(each.type)

@@ -52,7 +52,7 @@ def converge(
     while True:
         reconciler.transfers.changed.clear()
         try:
-            outcome = reconciler.pass_(wanted, expected_generation=generation, approval=approval)
+            outcome = reconciler.pass_(wanted, expected_generation=generation, approval=approval, is_guarded=False)
         except Superseded:
             raise
         except Conflict:  # another apply wrote the ledger between our read and our write: look again

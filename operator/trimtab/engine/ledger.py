@@ -16,6 +16,7 @@ from trimtab.core.kind import Call, Failure
 from trimtab.engine.brake import Vanished
 from trimtab.engine.driver import Caller
 from trimtab.engine.proof import Evidence, Proof
+from trimtab.plan.drifts import Change, DriftRecord
 from trimtab.plan.events import Act, Event
 from trimtab.plan.status import Trouble
 
@@ -106,6 +107,7 @@ class Ledger:
     troubles: tuple[Trouble, ...] = ()  # of the last pass
     events: tuple[Event, ...] = ()  # newest last; the oldest are forgotten
     acts: tuple[Act, ...] = ()  # announced, and not seen to be done yet
+    drifts: tuple[DriftRecord, ...] = ()  # what was changed outside, newest last; the oldest are forgotten
     planned: str = ""  # fingerprint of the saved plan that is being applied
     settled: Mapping[str, str] = field(default_factory=dict[str, str])  # what each node was declared as when all was so
     granted: str = ""  # RFC 3339: when a role or policy was last written; rights take a while to be known everywhere
@@ -229,6 +231,7 @@ def _ledger_from(value: Mapping[str, Any]) -> Ledger:
     fields["troubles"] = tuple(Trouble(**each) for each in fields.get("troubles", ()))
     fields["events"] = tuple(Event(**each) for each in fields.get("events", ()))
     fields["acts"] = tuple(Act(**each) for each in fields.get("acts", ()))
+    fields["drifts"] = tuple(_drift_from(each) for each in fields.get("drifts", ()))
     fields["proof"] = _proof_from(fields.get("proof"))
     fields["provenance"] = Provenance(**fields["provenance"]) if fields.get("provenance") else None
     fields["lease"] = Lease(**fields["lease"]) if fields.get("lease") else None
@@ -241,6 +244,12 @@ def _revision_from(value: Mapping[str, Any]) -> Revision:
     fields = dict(value)
     fields["notes"] = tuple(fields.get("notes", ()))
     return Revision(**fields)
+
+
+def _drift_from(value: Mapping[str, Any]) -> DriftRecord:
+    fields = dict(value)
+    fields["changes"] = tuple(Change(**each) for each in fields["changes"])
+    return DriftRecord(**fields)
 
 
 def _proof_from(value: Mapping[str, Any] | None) -> Proof | None:

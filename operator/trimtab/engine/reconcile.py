@@ -21,6 +21,7 @@ from trimtab.engine.book import Book, BookCaller
 from trimtab.engine.chronicle import chronicled
 from trimtab.engine.claim import in_rotation, judged, prove, release_in
 from trimtab.engine.collect import collected, condemned, not_yet_condemned, superfluous
+from trimtab.engine.drifts import fights_of, unfought, with_drift, with_repaired
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Lease, Ledger, Ledgers, Resource, Shared
 from trimtab.engine.observe import UNRESOLVED, Observer
@@ -43,6 +44,7 @@ from trimtab.engine.remember import (
 from trimtab.engine.transfers import Transfers
 from trimtab.engine.view import Outcome, View
 from trimtab.engine.wanted import Wanted, wanted_from
+from trimtab.engine.witness import Witness
 from trimtab.graph.node import Graph, Node
 from trimtab.model.environment import Environment
 from trimtab.plan.events import announced, seen
@@ -76,14 +78,15 @@ class Reconciler:
     holder: str  # who we are, for the lease
     is_gone: Callable[[str], bool]  # whether a holder is known to be no more: its lease binds nobody
     launcher: str  # digest of this installation's launcher
+    witness: Witness
     tags: Tags = field(default_factory=Tags)
 
     # --- looking ---
 
-    def look(self, wanted: Wanted) -> View:
-        """Read only: what a pass would see and decide."""
+    def look(self, wanted: Wanted, *, is_guarded: bool = True) -> View:
+        """Read only: what a pass would see and decide. is_guarded: as for `pass_`."""
         book = self._open(wanted.namespace, wanted.name)
-        return self._view(wanted, book)
+        return self._view(wanted, book, is_guarded=is_guarded)
 
     def has_moved(self, view: View, nodes: Sequence[str]) -> bool:
         """Whether one of these nodes, found by the last pass, is judged otherwise by now. Reads these alone."""
@@ -124,7 +127,7 @@ class Reconciler:
         self.caller.book = book
         return book
 
-    def _view(self, wanted: Wanted, book: Book) -> View:
+    def _view(self, wanted: Wanted, book: Book, *, is_guarded: bool = True) -> View:
         """Compile and observe until no new fact appears: the digest of an artifact names what comes below it."""
         texts = image_texts(wanted.deployment, self.environment, wanted.digests.base)
         now = self.clock.now()
@@ -141,7 +144,8 @@ class Reconciler:
             book.ledger = replace(book.ledger, artifacts={**book.ledger.artifacts, graph.keys["training"]: record})
         snapshot = replace(snapshot, outdated=newer)
         bars = barred(book.ledger, facts.holds, graph.keys.get("release", ""))
-        history = History(book.ledger.uid, book.shared.uid, bars, book.ledger.settled)
+        fought, settled = fights_of(book.ledger, wanted, now), book.ledger.settled
+        history = History(book.ledger.uid, book.shared.uid, bars, settled, fought, is_guarded)
         rules = rules_of(wanted.deployment)
         decided = plan(graph, snapshot, history, self.kinds, rules)
         unproven = [node for node in graph if self._needs_tags(node, decided, book)]
@@ -190,9 +194,17 @@ class Reconciler:
 
     # --- acting ---
 
-    def pass_(self, wanted: Wanted, *, expected_generation: int | None = None, approval: Approval | None = None) -> Outcome:
+    def pass_(
+        self,
+        wanted: Wanted,
+        *,
+        expected_generation: int | None = None,
+        approval: Approval | None = None,
+        is_guarded: bool = True,
+    ) -> Outcome:
         """One pass towards the document.
 
+        is_guarded: leave alone what the flap guard says; a person who asks for it has it repaired all the same.
         expected_generation: stop with Superseded when the ledger has moved on to a later document than ours.
         approval: the saved plan that this applies. Raises UserError when the world moved before its first write.
         """
@@ -213,7 +225,7 @@ class Reconciler:
             )
         self._catch_up(wanted, book)
         known = book.ledger
-        view = self._proven(self._view(wanted, book), book)
+        view = self._proven(self._view(wanted, book, is_guarded=is_guarded), book)
         if approval and known.planned != approval.fingerprint:
             approval.check_world(view, wanted, self.kinds)
         book.ledger = replace(_declared(book.ledger, wanted), retained="")
@@ -226,14 +238,20 @@ class Reconciler:
             return Outcome(view, view.plan, book.ledger, held_by=held)
         at = rfc3339(self.clock.now())
         told, acts = seen(known.acts, view.graph, view.snapshot, view.plan, at)
-        book.ledger = chronicled(known, replace(book.ledger, acts=acts), at, told)
-        known = book.ledger
+        book.ledger = replace(book.ledger, acts=acts)
+        if repairs := any(action.is_drift for action in view.plan.writes):
+            book.ledger = with_drift(book.ledger, view.plan, told, at)
+        book.ledger = known = chronicled(known, book.ledger, at, told)
         view = _condemning(view, book)
         found = tuple(unrecorded(view, self.kinds, book.ledger))
         if view.plan.writes or found:
             self._announce(book, view, found)
         wrote = book.save(self.ledgers)
         troubles = self._apply(view.plan, book)
+        if repairs:
+            book.ledger = with_repaired(book.ledger, view.plan, troubles, self.clock.now())
+        else:
+            book.ledger = with_drift(book.ledger, view.plan, told, at)
         outcome = Outcome(view, view.plan, book.ledger, troubles, wrote=wrote or bool(view.plan.writes))
         done = outcome.is_converged or outcome.is_stuck
         now = self.clock.now()
@@ -246,10 +264,12 @@ class Reconciler:
         if view.plan.is_converged:
             limit = wanted.deployment.spec.revision_history_limit
             book.ledger = collected(book.ledger, view.snapshot.stale, limit)
+        resources = (*book.ledger.resources, *book.shared.resources)
+        book.ledger, named = self.witness.heard(book.ledger, resources, view.snapshot, self.driver, now)
         wrote = book.save(self.ledgers) or outcome.wrote
         unmarked = (book.ledger.holds, book.ledger.quarantine) != (view.facts.holds, view.facts.quarantine)
         more = unmarked or (view.plan.is_converged and bool(self._stale(view.graph, book, wanted)))
-        return replace(outcome, ledger=book.ledger, wrote=wrote, more=more)
+        return replace(outcome, ledger=book.ledger, wrote=wrote, named=named, more=more)
 
     def _catch_up(self, wanted: Wanted, book: Book) -> None:
         """Take down the revision of the last generation where an edit comes before any pass has seen it converge.
@@ -401,7 +421,7 @@ def _declared(ledger: Ledger, wanted: Wanted) -> Ledger:
         is_moved = origin and (known is None or (origin.source, origin.file) != (known.source, known.file))
         return replace(ledger, provenance=origin) if is_moved else ledger
     return replace(
-        ledger,
+        unfought(ledger),
         provenance=origin,
         generation=ledger.generation + 1,
         planned="",

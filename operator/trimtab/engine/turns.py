@@ -141,6 +141,8 @@ class Turns:
             if action.is_drift:
                 said = told(action.differences) or "it was deleted outside"
                 self.log.info("drift.repaired", deployment=key, node=action.node, what=said)
+        for each in outcome.named:
+            self.log.info("drift.attributed", deployment=key, node=each.node, who=each.who, by=each.event, at=each.changed)
         ledger = outcome.ledger
         mistakes = task.mistakes if isinstance(task, Keep) else ()
         notes = [each for each in (brake, task.because if isinstance(task, Keep) else "") if each]

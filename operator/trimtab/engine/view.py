@@ -7,6 +7,7 @@ from trimtab.compile.facts import Facts
 from trimtab.engine.claim import Rotated
 from trimtab.engine.ledger import Ledger
 from trimtab.graph.node import Graph
+from trimtab.plan.drifts import DriftRecord
 from trimtab.plan.plan import History, Plan
 from trimtab.plan.snapshot import Snapshot
 from trimtab.plan.status import Trouble, stuck_on
@@ -38,6 +39,7 @@ class Outcome:
     ended: Literal["", "gone", "retained"] = ""  # of a deletion that is over
     left: tuple[Trouble, ...] = ()  # what a deletion leaves, since it is another's by now
     suspended: bool = False  # it is left alone, by its document or by a person: nothing was done
+    named: tuple[DriftRecord, ...] = ()  # drift, earlier drift too, of which it is known since this pass who made it
     more: bool = False  # this pass left what only another finds to do: tags to set on the log group, generations to collect
 
     @property

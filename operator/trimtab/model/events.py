@@ -25,6 +25,8 @@ EVENTS: Mapping[str, Kind] = {
     "EvaluationFailed": Kind("Warning", "The job that evaluates a model has failed."),
     "EvaluationStarted": Kind("Normal", "A job that evaluates a model runs."),
     "Failed": Kind("Warning", "A call was refused, and another try does not help by itself."),
+    "FightLifted": Kind("Normal", "A person, or a changed document, ended a fight: drift is repaired again."),
+    "Fighting": Kind("Warning", "What is changed outside again after each repair is left alone until a person acts."),
     "GateNotMet": Kind("Warning", "The model misses a threshold, or the champion. What serves is untouched."),
     "GatePassed": Kind("Normal", "The model meets every gate."),
     "HeldAt": Kind("Normal", "A person rolled back: that revision serves until `trimtab release` or a changed document."),
@@ -44,5 +46,6 @@ EVENTS: Mapping[str, Kind] = {
     "TrainingCompleted": Kind("Normal", "The training job has ended well."),
     "TrainingFailed": Kind("Warning", "The training job has failed: the message has its last words."),
     "TrainingStarted": Kind("Normal", "A training job runs."),
+    "Unattributed": Kind("Warning", "CloudTrail may not be asked who changed what; drift is repaired all the same."),
     "Updated": Kind("Normal", "A setting was changed in place: what, from what, to what."),
 }

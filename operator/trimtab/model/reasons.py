@@ -6,6 +6,7 @@ REASONS: Mapping[str, str] = {
     "AccessDenied": "The account refuses a call: the message names it. It is tried again once allowed.",
     "AsPinned": "Base images and launcher are the newest there are.",
     "AsDeclared": "Everything of this stage is as declared.",
+    "BackOff": "Something is changed outside again after each repair: the next one waits, the message says until when.",
     "ChampionNotCompared": "The gate is met, but the model was not compared with the champion: the message says why.",
     "ChampionUnevaluated": "The serving model could not be evaluated on the new test data, so nothing shows that the new "
     "one is as good: the message says why. What serves is untouched.",
@@ -18,6 +19,8 @@ REASONS: Mapping[str, str] = {
     "Drifted": "Something was changed or deleted outside, and the drift policy leaves it so.",
     "EnvironmentMissing": "No such environment is known.",
     "EnvironmentMoved": "Account, region or environment changed while resources exist where they were.",
+    "Fighting": "Something was changed outside again after each of six repairs within a day. It is left alone until a "
+    "person acts: the message names who did it, where that is known, and what lifts it.",
     "GateNotMet": "The model misses a threshold, or the champion: the message says which. What serves is untouched.",
     "GatewayFailed": "API Gateway could not make the API.",
     "Held": "A person rolled back: an earlier revision serves until `trimtab release` or a changed document.",

@@ -77,6 +77,23 @@ def announced(pending: Sequence[Act], actions: Iterable[Action], graph: Graph, a
     return tuple(acts)
 
 
+def attributed(
+    events: Sequence[Event], acts: Sequence[Act], node: str, span: tuple[str, str], by: str
+) -> tuple[tuple[Event, ...], tuple[Act, ...]]:
+    """With who it was, in what is told of one repair of that node.
+
+    span: RFC 3339, when the drift was seen and when it was repaired. by: "(set by user/ana at 14:02 UTC)".
+    """
+    first, at = span
+    mine = [each for each in acts if (each.reason, each.node) == ("Repaired", node) and first <= each.at <= at]
+    if mine or not at:
+        return tuple(events), tuple(replace(each, message=f"{each.message} {by}") if each in mine else each for each in acts)
+    told = [each for each in events if (each.reason, each.node) == ("Repaired", node) and each.last >= at]
+    this = min(told, key=lambda each: each.last, default=None)
+    amended = (replace(each, message=f"{each.message} {by}") if each is this else each for each in events)
+    return folded((), amended), tuple(acts)
+
+
 def seen(acts: Sequence[Act], graph: Graph, snapshot: Snapshot, plan: Plan, at: str) -> tuple[list[Event], tuple[Act, ...]]:
     """(what is seen to have happened, what is still awaited). An act that came to nothing is in neither.
 

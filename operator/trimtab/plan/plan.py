@@ -6,6 +6,7 @@ absence, so it leads to no create, no delete and no green.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from trimtab.core.kind import (
@@ -22,6 +23,7 @@ from trimtab.core.kind import (
 )
 from trimtab.graph.node import Graph, Node
 from trimtab.plan.drift import Mode, Rules, settled_digest
+from trimtab.plan.fights import Fight
 from trimtab.plan.snapshot import Absent, Found, Seen, Snapshot, Stale
 
 ActionVerb: TypeAlias = Literal["create", "update", "replace", "delete", "wait", "refuse"]
@@ -43,6 +45,7 @@ class Action:
     observed: Any = None  # for update, delete, a create that tries again; a replace without it makes the new one first
     identity: str = ""  # what the ledger keeps of it
     is_drift: bool = False  # the world moved, not the document
+    despite: str = ""  # why the flap guard would leave it alone, where a person has it repaired all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,8 @@ class History:
     # (reason, because) of each release that may not run, by 12 digits of its key
     barred: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     settled: Mapping[str, str] = field(default_factory=dict[str, str])  # settled_digest of each node when last converged
+    fights: Mapping[str, Fight] = field(default_factory=dict[str, Fight])  # what the flap guard says, by node
+    is_guarded: bool = True  # whether that is followed: a person's own apply repairs all the same
 
     def is_settled(self, node: Node) -> bool:
         """Whether the node is declared as it was when all was last as declared: a difference is drift then."""
@@ -130,7 +135,11 @@ def plan(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds, rules
         # Another task definition for the service is an edit of the release: a Ref looks the same before and after.
         settled[node.id] = history.is_settled(node) and all(settled[ref.node] for ref in node.refs)
         desired = resolved(node.desired, values) if node.refs else node.desired
-        case = _Case(node, kinds[node.kind], desired, transfer, blocker, replaces, rules, settled[node.id])
+        fight = history.fights.get(node.id) if settled[node.id] else None
+        case = _Case(
+            node, kinds[node.kind], desired, transfer, blocker, replaces, rules, settled[node.id], snapshot.at, fight,
+            history.is_guarded,
+        )  # fmt: skip
         standing, action = _decide(case, seen, history)
         standings[node.id] = standing
         actions += [action] if action else []
@@ -177,11 +186,23 @@ class _Case:
     replaces: str  # identity of what stands in this role under another name, and goes once all is as declared
     rules: Rules
     is_settled: bool
+    at: datetime
+    fight: Fight | None  # what the flap guard says of it
+    is_guarded: bool
 
     @property
     def mode(self) -> Mode:
         """What may be done about a difference: drift may be left alone, an edit of the document may not."""
         return self.rules.mode(self.kind.name) if self.is_settled else "correct"
+
+    @property
+    def held(self) -> Fight | None:
+        """Why drift is not repaired now, though the policy would have it repaired."""
+        return self.fight if self.is_guarded else None
+
+    @property
+    def despite(self) -> str:
+        return self.fight.because if self.fight else ""
 
     @property
     def waits_for(self) -> str | None:
@@ -203,6 +224,14 @@ def _decide(case: _Case, seen: Seen, history: History) -> Decision:
     return _refuse(case, seen, history) or _repair(case, seen) or _state(case, seen)
 
 
+def _left(fight: Fight, at: datetime, drift: tuple[Difference, ...]) -> Standing:
+    """How a node stands that is fought over. What is there holds up nothing else; what is gone does."""
+    again_s = max(1.0, (fight.until - at).total_seconds()) if fight.until else 0.0
+    if drift:
+        return Standing("ok", fight.because, fight.reason, look_again_s=again_s, drift=drift)
+    return Standing("pending" if fight.until else "broken", fight.because, fight.reason, look_again_s=again_s)
+
+
 def _gone(case: _Case) -> Decision:
     because = f"{case.kind.name} {case.kind.identity(case.desired)} was deleted outside; the drift policy leaves it so"
     return Standing("broken", because, "Drifted"), None
@@ -215,6 +244,8 @@ def _make(case: _Case) -> Decision:
         return Standing("broken", case.transfer.because, case.transfer.reason), None
     if case.waits_for:
         return _waiting(case.waits_for), None
+    if case.held and not case.replaces:
+        return _left(case.held, case.at, ()), None
     identity = case.kind.identity(case.desired)
     if case.replaces:
         because = f"replaces {case.replaces}, which goes afterwards"
@@ -222,7 +253,9 @@ def _make(case: _Case) -> Decision:
             "replace", case.node.id, because, desired=case.desired, identity=identity
         )
     why = "it was deleted outside" if case.is_settled else "it does not exist"
-    action = Action("create", case.node.id, why, desired=case.desired, identity=identity, is_drift=case.is_settled)
+    action = Action(
+        "create", case.node.id, why, desired=case.desired, identity=identity, is_drift=case.is_settled, despite=case.despite
+    )
     return Standing("pending", "to be created"), action
 
 
@@ -252,13 +285,17 @@ def _repair(case: _Case, seen: Found) -> Decision | None:
         return None
     if case.mode != "correct":  # what is left as it is cannot be judged against what is declared
         return Standing("ok", drift=drift if case.mode == "report" else ()), None
+    if case.held:
+        return _left(case.held, case.at, drift), None
     identity, paths = case.kind.identity(case.desired), ", ".join(each.path for each in drift)
     if "refuse" in remedies:
         because = "; ".join(f"{each.path} is {each.have} and cannot become {each.want}" for each in drift)
         return Standing("refused", because, "InvalidSpec"), Action("refuse", case.node.id, because, drift, identity=identity)
     remedy: ActionVerb = "replace" if "replace" in remedies else "update"
     because = f"changed outside: {paths}" if case.is_settled else f"differs in {paths}"
-    action = Action(remedy, case.node.id, because, drift, case.desired, seen.observed, identity, case.is_settled)
+    action = Action(
+        remedy, case.node.id, because, drift, case.desired, seen.observed, identity, case.is_settled, case.despite
+    )
     return Standing("pending", f"to be {remedy}d: {paths}"), action
 
 

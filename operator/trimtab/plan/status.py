@@ -17,6 +17,7 @@ from trimtab.plan.plan import Plan, Standing
 from trimtab.plan.snapshot import Found, Snapshot
 
 Truth: TypeAlias = Literal["True", "False", "Unknown"]
+FOUGHT = ("BackOff", "Fighting")  # reasons of what the flap guard leaves alone; what a person must settle comes last
 SERVICE, GATE = "ecs.Service/service", "trimtab.Gate/gate"
 STAGE_CONDITIONS: Mapping[str, tuple[Stage, ...]] = {
     "DatasetReady": ("dataset",),
@@ -101,8 +102,10 @@ def conditions(
     stuck = stuck_on(plan, troubles)
     settled = plan.is_converged
     stages = [condition(type_, *_stage(graph, plan, snapshot, members)) for type_, members in STAGE_CONDITIONS.items()]
-    drift = [(node, each.drift) for node, each in plan.standings.items() if each.drift]
-    drift += [(action.node, action.differences) for action in plan.actions if action.is_drift]
+    drift = [
+        (node, each.drift, each.because) for node, each in plan.standings.items() if each.drift or each.reason in FOUGHT
+    ]
+    drift += [(action.node, action.differences, "") for action in plan.actions if action.is_drift]
     return (
         condition("Ready", *(_left_alone(plan, suspended) or _ready(plan, stuck, held))),
         condition("Serving", *_serving(snapshot)),
@@ -142,10 +145,11 @@ def _suspended(suspended: str) -> tuple[Truth, str, str]:
     return "True", "Suspended", f"left alone since {suspended}; `trimtab resume` ends that"
 
 
-def _drifted(drift: Sequence[tuple[str, Sequence[Difference]]]) -> tuple[Truth, str, str]:
+def _drifted(drift: Sequence[tuple[str, Sequence[Difference], str]]) -> tuple[Truth, str, str]:
     if not drift:
         return "False", "AsDeclared", ""
-    return "True", "Drifted", "; ".join(f"{node}: {told(found) or 'deleted outside'}" for node, found in drift)
+    found = [(f"{node}: {told(each) or 'deleted outside'}", because) for node, each, because in drift]
+    return "True", "Drifted", "; ".join(f"{said} ({because})" if because else said for said, because in found)
 
 
 def _outdated(said: Sequence[str]) -> tuple[Truth, str, str]:
@@ -171,6 +175,10 @@ def _ready(plan: Plan, stuck: tuple[str, str] | None, held: int | None) -> tuple
         return "False", stuck[0], stuck[1]
     if held is not None:
         return "False", "Held", f"revision {held} is held by a rollback; `trimtab release` ends it, or a changed document"
+    fought = {node: each for node, each in plan.standings.items() if each.reason in FOUGHT}
+    if fought:
+        worst = max((each.reason for each in fought.values()), key=FOUGHT.index)
+        return "False", worst, "; ".join(f"{node}: {each.because}" for node, each in fought.items() if each.reason == worst)
     left = [node for node, each in plan.standings.items() if each.drift]
     if left:
         return "False", "Drifted", f"changed outside and left so by the drift policy: {', '.join(left)}"

@@ -99,7 +99,7 @@ def outcome(standings: dict[str, Standing], metrics: dict[str, float] | None = N
     all_of = {id: standings.get(id, Standing("ok")) for id in graph.nodes}
     seen = {TRAINING: Found(SimpleNamespace(last=SimpleNamespace(metrics=metrics or {})))}
     view = SimpleNamespace(graph=graph, snapshot=SimpleNamespace(seen=seen))
-    return SimpleNamespace(view=view, plan=Plan((), all_of), troubles=(), held_by="", wrote=False)
+    return SimpleNamespace(view=view, plan=Plan((), all_of), troubles=(), held_by="", wrote=False, named=())
 
 
 def texts(standings: dict[str, Standing], metrics: dict[str, float] | None = None) -> dict[str, str]:

@@ -8,6 +8,8 @@ from trimtab.core.errors import UserError
 from trimtab.engine.amend import deletion_of, held_number, let_go, refreshed, released, retrained, retried, rolled_back
 from trimtab.engine.ledger import Lease, Ledger, Revision
 
+AT = "2026-11-23T12:00:00Z"
+
 
 def revision(number: int, outcome: str) -> Revision:
     pins = {"image": "sha256:i", "artifact": "sha256:a"}
@@ -44,7 +46,7 @@ def test_a_release_ends_it():
         (lambda: rolled_back(LEDGER, 9), "no revision 9; those that have served: 1, 3, 4"),
         (lambda: rolled_back(replace(LEDGER, revisions=LEDGER.revisions[3:]), None), "no earlier revision"),
         (lambda: released(LEDGER), "not held"),
-        (lambda: retried(LEDGER), "no release in quarantine"),
+        (lambda: retried(LEDGER, AT), "no release in quarantine"),
     ],
 )
 def test_what_cannot_be_is_refused(ask, says):
@@ -55,10 +57,10 @@ def test_what_cannot_be_is_refused(ask, says):
 
 def test_a_retry_lifts_the_latest_and_counts():
     held = replace(LEDGER, quarantine=("1" * 12, "2" * 12))
-    once = retried(held)
+    once = retried(held, AT)
     assert once.quarantine == ("1" * 12,)
     assert once.attempts == {"2" * 64: 1}
-    assert retried(replace(once, quarantine=held.quarantine)).attempts == {"2" * 64: 2}
+    assert retried(replace(once, quarantine=held.quarantine), AT).attempts == {"2" * 64: 2}
 
 
 def test_retrainings_are_counted_for_each_generation():

@@ -47,7 +47,9 @@ DENIED = Trouble("ecs.Service/service", "AccessDenied", "ci may not ecs:UpdateSe
         ),
         pytest.param(LEDGER, rolled_back(LEDGER, 1), "HeldAt", "revision 1 (release 000000000001)", id="rollback"),
         pytest.param(rolled_back(LEDGER, 1), LEDGER, "HoldEnded", "release 000000000001: released", id="release"),
-        pytest.param(QUARANTINED, retried(QUARANTINED), "Retried", "release 000000000002 is out of quarantine", id="retry"),
+        pytest.param(
+            QUARANTINED, retried(QUARANTINED, AT), "Retried", "release 000000000002 is out of quarantine", id="retry"
+        ),
         pytest.param(LEDGER, retrained(LEDGER, "k"), "RetrainRequested", "same inputs", id="retrain"),
         pytest.param(LEDGER, refreshed(LEDGER, None), "RefreshRequested", "training", id="refresh"),
         pytest.param(LEDGER, replace(LEDGER, deleting=True), "DeletionStarted", "0 resources go", id="delete"),

@@ -48,8 +48,9 @@ class Platform:
     passes: list[float] = field(default_factory=list)
     looks: list[float] = field(default_factory=list)
 
-    def pass_(self, wanted: object, *, expected_generation: int | None, approval: object) -> Outcome:
+    def pass_(self, wanted: object, *, expected_generation: int | None, approval: object, is_guarded: bool) -> Outcome:
         assert approval is None
+        assert not is_guarded  # a person asks
         self.passes.append(self.clock.at)
         if len(self.passes) == 1:
             return self.outcome(Plan((CREATE,), MOVING))
