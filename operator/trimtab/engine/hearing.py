@@ -71,7 +71,7 @@ def _event(body: str) -> Mapping[str, Any] | None:
     """What a message holds; None for one that is no event: anybody may have sent it."""
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return cast(Mapping[str, Any], value) if isinstance(value, dict) else None
 

@@ -76,9 +76,9 @@ class Queue:
 
 
 def test_messages_are_taken_and_those_that_are_no_events_are_taken_too():
-    queue = Queue(json.dumps({"source": "aws.ecs"}), "no JSON", "[1]", '"text"')
+    queue = Queue(json.dumps({"source": "aws.ecs"}), "no JSON", "[1]", '"text"', "[" * 100_000)
     assert Ear(queue, "http://q", lambda: ME).hear() == ({"source": "aws.ecs"},)
-    assert queue.deleted == ["h0", "h1", "h2", "h3"]
+    assert queue.deleted == ["h0", "h1", "h2", "h3", "h4"]
     quiet = Queue()
     assert Ear(quiet, "http://q", lambda: ME).hear() == ()
     assert quiet.deleted == []
