@@ -12,7 +12,7 @@ import posixpath
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,8 @@ from trimtab.model.yaml_loader import MAX_BYTES
 from trimtab.sources.files import is_document, listing_of, local_sources, too_large
 
 _STATUS = ".trimtab/"
+GONE_S = 10.0  # an object that is missing for less than this may be on its way back: moved, or deleted and put again
+RESTLESS_S = 60.0  # a set that is not whole for longer is told
 _SETTLING_S = 1.0  # between the two listings that must be equal
 _POLL_S = 2  # of the queue: a stop does not wait longer
 _TRIES = 5  # others may write the status, too
@@ -42,7 +44,7 @@ class Object:
 
 @dataclass(slots=True)
 class S3Source:
-    """prefix: "" or one that ends in a slash. manifest: its path below the prefix; "" for none."""
+    """prefix: "" or one that ends in a slash. manifest: its path below that; "" for none. now: seconds, of any start."""
 
     caller: Caller
     bucket: str
@@ -50,9 +52,13 @@ class S3Source:
     manifest: str = ""
     ear: Ear | None = None
     interval_s: float = 10.0
+    now: Callable[[], float] = time.monotonic
     _before: Mapping[str, Object] | None = None  # the last listing
     _texts: dict[str, tuple[str, bytes]] = field(default_factory=dict[str, tuple[str, bytes]])  # (ETag, text) by path
     _written: dict[str, str] = field(default_factory=dict[str, str])  # ETag of each status as we left it
+    _gone: dict[str, float] = field(default_factory=dict[str, float])  # since when documents are missing
+    _places: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])  # as they were placed last
+    _restless: float | None = None  # since when the set is not whole
     _is_settling: bool = True
 
     @property
@@ -60,17 +66,23 @@ class S3Source:
         return f"s3://{self.bucket}/{self.prefix}"
 
     def read(self) -> Listing | None:
-        """None while the set is not whole. Raises Failure, or UserError for a manifest that is none."""
+        """None while the set is not whole. Raises Failure, Transient where that lasts, UserError for a bad manifest."""
         objects = self._objects()
         whole = self._listed_by_manifest(objects) if self.manifest else objects
         self._is_settling = whole is None or (not self.manifest and objects != self._before)
         self._before = objects
         if self._is_settling or whole is None or not self._take(whole):
-            return None
+            return self._not_whole()
+        self._restless = None
         texts = {path: text for path, (_, text) in self._texts.items()}
         listing = listing_of(texts, lambda document: self._place(whole, document))
         huge = [too_large(path, each.size) for path, each in whole.items() if is_document(path) and each.size > MAX_BYTES]
         return Listing(listing.declared, (*listing.refused, *huge))
+
+    def _not_whole(self) -> None:
+        self._restless = self.now() if self._restless is None else self._restless
+        if (lasted := self.now() - self._restless) > RESTLESS_S:
+            raise Transient(f"{self.name} has not been whole for {lasted:.0f} s; what was read before stays in force")
 
     def wait(self, stop: threading.Event, seconds: float) -> None:
         deadline = time.monotonic() + (_SETTLING_S if self._is_settling else seconds)
@@ -157,7 +169,9 @@ class S3Source:
                 if text is None:
                     return False
                 taken[path] = (each.etag, text)
-        self._texts = taken
+        missing = {} if self.manifest else {path: each for path, each in self._texts.items() if path not in objects}
+        self._gone = {path: self._gone.get(path, self.now()) for path in missing}
+        self._texts = taken | {path: each for path, each in missing.items() if self.now() - self._gone[path] < GONE_S}
         return True
 
     def _text(self, path: str, each: Object) -> bytes | None:
@@ -174,10 +188,13 @@ class S3Source:
 
     def _place(self, objects: Mapping[str, Object], document: Document) -> tuple[str, str]:
         """The prefix that the document is in, and a mark of it and of all objects that it names."""
+        if document.file in self._gone and document.file in self._places:
+            return self._places[document.file]  # with it, what it names may be on its way back
         folder = posixpath.dirname(document.file)
         below = tuple(f"{posixpath.normpath(posixpath.join(folder, each))}/" for each in local_sources(document))
-        digest = hashlib.sha256(f"{document.file}\0{objects[document.file].etag}\n".encode())
+        digest = hashlib.sha256(f"{document.file}\0{self._texts[document.file][0]}\n".encode())
         for path, each in objects.items():
             if path.startswith(below) or "./" in below:
                 digest.update(f"{path}\0{each.etag}\n".encode())
-        return f"{self.name}{folder}".rstrip("/"), digest.hexdigest()
+        place = self._places[document.file] = (f"{self.name}{folder}".rstrip("/"), digest.hexdigest())
+        return place

@@ -10,7 +10,7 @@ from trimtab.core.errors import Transient, UserError
 from trimtab.core.kind import Failure
 from trimtab.engine.hearing import Ear
 from trimtab.model.yaml_loader import MAX_BYTES
-from trimtab.sources.s3 import S3Source
+from trimtab.sources.s3 import GONE_S, S3Source
 
 TEXT = """
 apiVersion: trimtab.dev/v1alpha1
@@ -160,12 +160,44 @@ def test_a_huge_object_is_refused_and_never_read(bucket, source):
     assert bucket.asked.count("GetObject") == 1
 
 
-def test_a_rename_and_a_removal_are_seen(bucket, source):
+def test_a_document_that_is_gone_may_be_on_its_way_back(bucket, source):
+    at = [100.0]
+    source.now = lambda: at[0]
+    first = settled(source).declared["vision/digits"]
+    kept = dict(bucket.objects)
+    bucket.objects.clear()
+    assert settled(source).declared["vision/digits"].mark == first.mark
+    at[0] += GONE_S - 1
+    assert list(settled(source).declared) == ["vision/digits"]
+    bucket.objects |= kept
+    assert settled(source).declared["vision/digits"].mark == first.mark
+    bucket.objects.clear()
+    settled(source)
+    at[0] += GONE_S
+    assert settled(source).declared == {}
+
+
+def test_a_document_that_was_moved_is_found_where_it_is_by_then(bucket, source):
+    at = [100.0]
+    source.now = lambda: at[0]
     settled(source)
     bucket.objects["models/other/deployment.yaml"] = bucket.objects.pop("models/digits/deployment.yaml")
+    settled(source)
+    at[0] += GONE_S
     assert settled(source).declared["vision/digits"].file == "other/deployment.yaml"
-    bucket.objects.clear()
-    assert settled(source).declared == {}
+
+
+def test_a_set_that_never_comes_to_rest_is_told(bucket, source):
+    at = [100.0]
+    source.now = lambda: at[0]
+    for number in range(7):
+        put(bucket, "digits/model/model.onnx", str(number))
+        assert source.read() is None
+        at[0] += 10
+    put(bucket, "digits/model/model.onnx", "again")
+    with pytest.raises(Transient, match="has not been whole for 70 s"):
+        source.read()
+    assert list(source.read().declared) == ["vision/digits"]
 
 
 def test_ten_thousand_objects_are_a_listing(bucket, source):
