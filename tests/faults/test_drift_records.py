@@ -59,7 +59,6 @@ def ready(project: Path) -> dict[str, str]:
     return {each["type"]: each for each in status["conditions"]}["Ready"]
 
 
-@pytest.mark.xfail(strict=False, reason="now and then the second actor is named late on a loaded machine")
 def test_a_person_who_changes_things_is_named_with_what_was_changed(cloud, project):
     trail(cloud.folder, 0)
     assert apply(project).how == "converged"

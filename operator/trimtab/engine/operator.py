@@ -60,6 +60,8 @@ class Operator:
     _board: Board = field(init=False)
     _index: Mapping[str, str] | None = None  # deployments by names of their resources; None: to be made anew
     _tasks: dict[str, Task] = field(default_factory=dict[str, Task])
+    _decided: dict[str, Task] = field(default_factory=dict[str, Task])  # the tasks when it was last decided on them
+    _is_due: bool = False  # what a source said was not decided on: the brake could not read its memory
     _doomed: frozenset[str] = frozenset()
     _braked: Mapping[str, str] = field(default_factory=dict[str, str])  # why a vanished one is not deleted, by key
     _backoff: BackOff = field(default_factory=lambda: BackOff(LIMITS))
@@ -120,7 +122,7 @@ class Operator:
         known = {f"{each.namespace}/{each.name}": Known.by(each) for each in ledgers}
         with self._lock:
             self._board = replace(self._board, known=known)
-            self._tasks = self._board.tasks()
+            self._tasks = self._decided = self._board.tasks()
 
     # --- sources ---
 
@@ -130,6 +132,8 @@ class Operator:
                 listing = source.read()
                 if listing is not None:
                     self._take(source.name, listing)
+                elif self._is_due:
+                    self._queue_news()
             except (TrimtabError, Failure, OSError) as error:
                 self._unreadable(source.name, str(error))
             except Exception as error:  # a fault of ours in one source stops no other
@@ -141,11 +145,14 @@ class Operator:
         with self._lock:
             before = self._board.listings.get(name)
             self._board = replace(self._board, listings={**self._board.listings, name: listing})
-        news = self._decide()
+            self._is_due = True
+        self._queue_news()
         self._looked_at.add(name)
         self.counts.source(name, is_up=True)
         self._say(name, before, listing)
-        for key in news:
+
+    def _queue_news(self) -> None:
+        for key in self._decide():
             self.queue.add(key, Priority.EDIT)
 
     def _unreadable(self, name: str, because: str) -> None:
@@ -162,15 +169,22 @@ class Operator:
                     self.log.warning("document.refused", source=name, file=refused.file, because=str(mistake))
 
     def _decide(self) -> frozenset[str]:
-        """Take in what changed; answers whose task is another now. Passes go on while the brake reads its memory."""
+        """Take in what changed; answers whose task is another now. Passes go on while the brake reads its memory.
+
+        Where that fails all stays news: it is decided on by the next who asks.
+        """
         with self._deciding:
             with self._lock:
-                before, self._tasks = self._tasks, self._board.tasks()
-                news, board, tasks = changed(before, self._tasks), self._board, dict(self._tasks)
-            doomed, braked = self._judged(board, tasks)
+                self._tasks, self._is_due = self._board.tasks(), False
+                board, tasks = self._board, dict(self._tasks)
+            try:
+                doomed, braked = self._judged(board, tasks)
+            except BaseException:
+                self._is_due = True
+                raise
             with self._lock:
-                news |= self._doomed ^ doomed
-                self._doomed, self._braked = doomed, braked
+                news = changed(self._decided, tasks) | (self._doomed ^ doomed)
+                self._decided, self._doomed, self._braked = tasks, doomed, braked
         self.counts.deployments(len(board.known), _by_kind(tasks))
         return news
 
