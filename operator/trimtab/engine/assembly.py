@@ -67,7 +67,7 @@ class Assembly:
             kinds=KINDS,
             driver=driver,
             caller=caller,
-            observer=Observer(driver, KINDS, self.threads),
+            observer=Observer(driver, KINDS),
             ledgers=Ledgers(driver, self.environment.spec.buckets.state),
             transfers=transfers,
             clock=self.clock,

@@ -1,8 +1,6 @@
 """Observe a graph: bulk reads, kind by kind, parents before the children whose identity they hold."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Executor
-from contextvars import copy_context
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -19,10 +17,9 @@ UNRESOLVED = "(known after"
 class Observer:
     """Reads the outside. Immutable between passes; what it reads is a Snapshot."""
 
-    def __init__(self, driver: Driver, kinds: Mapping[str, AnyKind], threads: Executor) -> None:
+    def __init__(self, driver: Driver, kinds: Mapping[str, AnyKind]) -> None:
         self._driver = driver
         self._kinds = kinds
-        self._threads = threads
 
     def snapshot(
         self,
@@ -44,10 +41,10 @@ class Observer:
                     seen[node.id] = answer
                     del waiting[node.id]
             if ready:
-                seen |= self._read({id: (node.kind, identity) for id, (node, identity) in ready.items()})
+                seen |= self.read({id: (node.kind, identity) for id, (node, identity) in ready.items()})
             for id in ready:
                 del waiting[id]
-        gone = self._read({f"{each.kind}#{each.identity}": (each.kind, each.identity) for each in stale})
+        gone = self.read({f"{each.kind}#{each.identity}": (each.kind, each.identity) for each in stale})
         return Snapshot(at, seen, dict(transfers), tuple(self._stale(each, gone) for each in stale))
 
     def with_tags(self, snapshot: Snapshot, nodes: Iterable[Node], stale: bool = False) -> Snapshot:
@@ -66,10 +63,10 @@ class Observer:
         What reads otherwise and is judged the same (another event, a task that is still starting) is no news.
         """
         desired = {node.id: (node.kind, resolved(node.desired, _values(node, seen))) for node in nodes}
-        now = self._read({id: (kind, self._kinds[kind].identity(wanted)) for id, (kind, wanted) in desired.items()})
-        return all(self._judged(*each, now[id]) == self._judged(*each, seen[id]) for id, each in desired.items())
+        now = self.read({id: (kind, self._kinds[kind].identity(wanted)) for id, (kind, wanted) in desired.items()})
+        return all(self.judged(*each, now[id]) == self.judged(*each, seen[id]) for id, each in desired.items())
 
-    def _judged(self, kind: str, desired: Any, seen: Seen) -> object:
+    def judged(self, kind: str, desired: Any, seen: Seen) -> object:
         """What a plan goes by: difference and state; what was not found stands for itself."""
         if not isinstance(seen, Found):
             return seen
@@ -88,23 +85,14 @@ class Observer:
         unknown = next((seen[holder] for holder in holders if isinstance(seen[holder], Unknown)), None)
         return unknown or Absent()  # no child without its parent
 
-    def _read(self, wanted: Mapping[str, tuple[str, str]]) -> dict[str, Seen]:
-        """Read (kind, identity) pairs by name, all kinds at once."""
+    def read(self, wanted: Mapping[str, tuple[str, str]]) -> dict[str, Seen]:
+        """What is seen of (kind, identity) pairs, by name; all kinds at once, each in bulk."""
         by_kind: dict[str, list[str]] = {}
         for kind, identity in wanted.values():
             by_kind.setdefault(kind, []).append(identity)
-        jobs = {
-            kind: self._threads.submit(copy_context().run, self._observe, kind, tuple(dict.fromkeys(identities)))
-            for kind, identities in by_kind.items()
-        }
-        answers = {kind: job.result() for kind, job in jobs.items()}
+        reads = [self._kinds[kind].observe(tuple(dict.fromkeys(each))) for kind, each in by_kind.items()]
+        answers = dict(zip(by_kind, self._driver.read_all(reads), strict=True))
         return {name: _seen(answers[kind], identity) for name, (kind, identity) in wanted.items()}
-
-    def _observe(self, kind: str, identities: Sequence[str]) -> Mapping[str, Any] | Unknown:
-        try:
-            return self._driver.run(self._kinds[kind].observe(identities))
-        except Failure as failure:
-            return Unknown(failure.reason, failure.meaning)
 
     def _tags(self, kind: str, observed: Any) -> Mapping[str, str] | Unknown:
         try:
@@ -122,9 +110,9 @@ class Observer:
         return Stale(stale.node, stale.kind, stale.identity, Found(stale.seen.observed, tags))
 
 
-def _seen(answer: Mapping[str, Any] | Unknown, identity: str) -> Seen:
-    if isinstance(answer, Unknown):
-        return answer
+def _seen(answer: Mapping[str, Any] | Failure, identity: str) -> Seen:
+    if isinstance(answer, Failure):
+        return Unknown(answer.reason, answer.meaning)
     if identity not in answer:
         return Absent()
     value = answer[identity]

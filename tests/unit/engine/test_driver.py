@@ -128,3 +128,22 @@ def test_a_fault_of_a_worker_is_seen_and_ends_no_pool():
     (ended,) = pool.view().values()
     assert isinstance(ended, Broken)
     assert ended.reason == "InternalError"
+
+
+def test_several_are_read_beside_one_another_by_a_pool_that_is_smaller(caller):
+    def one(number):
+        first = yield Call("ecs", "X", {"n": number})
+        rest = yield Batch((Call("ecs", "X", {"n": 10}), Call("ecs", "X", {"n": 11, "fail": True})))
+        return first["n"], rest[0]["n"], rest[1].meaning
+
+    def refused():
+        yield Call("ecs", "X", {"fail": True})
+
+    def silent():
+        yield from ()
+        return "nothing asked"
+
+    with ThreadPoolExecutor(1) as pool:
+        answers = Driver(caller, Submitted(), pool).read_all([one(1), refused(), silent(), one(2)])
+    assert answers == [(1, 10, "absent"), Failure("absent", "gone"), "nothing asked", (2, 10, "absent")]
+    assert len(caller.made) == 7

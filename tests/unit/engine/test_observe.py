@@ -66,7 +66,7 @@ class Outside:
 def looked(answer: Any) -> tuple[bool, list[Call]]:
     outside = Outside(answer)
     with ThreadPoolExecutor(1) as threads:
-        observer = Observer(Driver(outside, None, threads), {"ecs.Service": Services()}, threads)  # type: ignore[dict-item, arg-type]
+        observer = Observer(Driver(outside, None, threads), {"ecs.Service": Services()})  # type: ignore[dict-item, arg-type]
         return observer.stands_as_seen([NODE], SEEN), outside.made
 
 
