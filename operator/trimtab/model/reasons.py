@@ -33,7 +33,8 @@ REASONS: Mapping[str, str] = {
     "InvalidYAML": "The file cannot be read.",
     "LoadBalancerFailed": "The load balancer could not be made.",
     "ModelUnusable": "What the training job left is no model.",
-    "NameTaken": "The name is taken by something that is not ours; both are named.",
+    "NameTaken": "The name is taken by something that is not ours; both are named. policy.adoption may let it be adopted: "
+    "the message says what stands in the way.",
     "NamespaceRefused": "Its source may not speak for this namespace.",
     "NoCapacity": "The platform had no capacity, for any of the instance types.",
     "NoTasks": "A release is there, but none of its tasks runs.",

@@ -22,12 +22,13 @@ from trimtab.core.kind import (
     resolved,
 )
 from trimtab.graph.node import Graph, Node
+from trimtab.plan.adoption import foreign_tags, holder_in
 from trimtab.plan.drift import Mode, Rules, settled_digest
 from trimtab.plan.fights import Fight
 from trimtab.plan.snapshot import Absent, Found, Seen, Snapshot, Stale
 
-ActionVerb: TypeAlias = Literal["create", "update", "replace", "delete", "wait", "refuse"]
-WRITES: frozenset[str] = frozenset({"create", "update", "replace", "delete"})
+ActionVerb: TypeAlias = Literal["create", "adopt", "update", "replace", "delete", "wait", "refuse"]
+WRITES: frozenset[str] = frozenset({"create", "adopt", "update", "replace", "delete"})
 _UNREAD_S = 5.0  # look again after a read that failed
 _TRANSFER_S = 1.0
 _DELETE_S = 1.0
@@ -41,8 +42,10 @@ class Action:
     node: str
     because: str  # shown in the plan, the event and the log
     differences: tuple[Difference, ...] = ()
-    desired: Any = None  # resolved; for create, update, replace
-    observed: Any = None  # for update, delete, a create that tries again; a replace without it makes the new one first
+    desired: Any = None  # resolved; for create, adopt, update, replace
+    observed: Any = (
+        None  # for adopt, update, delete, a create that tries again; a replace without it makes the new one first
+    )
     identity: str = ""  # what the ledger keeps of it
     is_drift: bool = False  # the world moved, not the document
     despite: str = ""  # why the flap guard would leave it alone, where a person has it repaired all the same
@@ -221,7 +224,7 @@ def _decide(case: _Case, seen: Seen, history: History) -> Decision:
         return _unread(seen), None
     if isinstance(seen, Absent):
         return _make(case) if case.mode == "correct" else _gone(case)
-    return _refuse(case, seen, history) or _repair(case, seen) or _state(case, seen)
+    return _claim(case, seen, history) or _repair(case, seen) or _state(case, seen)
 
 
 def _left(fight: Fight, at: datetime, drift: tuple[Difference, ...]) -> Standing:
@@ -264,22 +267,53 @@ def _replaced(node: Node, snapshot: Snapshot) -> str:
     return next((each.identity for each in there), "")
 
 
-def _refuse(case: _Case, seen: Found, history: History) -> Decision | None:
-    """Nothing without our tag and uid is changed; a name clash names both."""
+def _claim(case: _Case, seen: Found, history: History) -> Decision | None:
+    """Nothing without our tag and uid is changed, unless the document has it adopted; a name clash names both."""
     if isinstance(seen.tags, Unknown):
         return _unread(seen.tags), None
-    owner, holder = history.owner_of(case.node), owner_in(seen.tags or {})
-    if seen.tags is None or not hasattr(case.desired, "tags") or holder == owner:
+    owner = history.owner_of(case.node)
+    if seen.tags is None or not hasattr(case.desired, "tags") or owner_in(seen.tags) == owner:
         return None
-    identity = case.kind.identity(case.desired)
+    identity, adoption = case.kind.identity(case.desired), case.rules.adoption
+    holder = holder_in(seen.tags, case.desired.tags)
     whose = f"carries the owner tag of {holder}" if holder else "does not carry our owner tag"
     because = f"{case.kind.name} {identity} exists and {whose}; this deployment's is {owner}"
-    return Standing("refused", because, "NameTaken"), Action("refuse", case.node.id, because, identity=identity)
+    if holder or adoption.mode == "never":
+        return _refused(case.node, because, identity)
+    found = (*case.kind.diff(case.desired, seen.observed), *foreign_tags(seen.tags, case.desired.tags))
+    drift = _owned(case, found)
+    if bar := adoption.bar(case.kind.name, identity, drift):
+        return _refused(case.node, f"{because}. {bar}", identity, drift)
+    return _adopt(case, seen, identity, drift)
+
+
+def _refused(node: Node, because: str, identity: str, drift: tuple[Difference, ...] = ()) -> Decision:
+    return Standing("refused", because, "NameTaken"), Action("refuse", node.id, because, drift, identity=identity)
+
+
+def _adopt(case: _Case, seen: Found, identity: str, drift: tuple[Difference, ...]) -> Decision:
+    """drift: what is not as declared, each declared tag by itself."""
+    if case.node.refs and (refs := refs_in(case.desired)):
+        return _waiting(refs[0].node), None  # whether it is as declared cannot be told yet
+    told = tuple(each for each in drift if case.mode == "correct" or each.path.startswith("tags."))
+    changes = (*_tag_drift(case.desired, seen), *(each for each in told if not each.path.startswith("tags.")))
+    if case.held:
+        return _left(case.held, case.at, changes), None
+    paths = ", ".join(each.path for each in told)
+    because = f"it is there, and differs in {paths}" if paths else "it is there as declared"
+    action = Action(
+        "adopt", case.node.id, because, changes, case.desired, seen.observed, identity, case.is_settled, case.despite
+    )
+    return Standing("pending", "to be adopted"), action
+
+
+def _owned(case: _Case, found: Sequence[Difference]) -> tuple[Difference, ...]:
+    """Those of the differences that are the document's to put right."""
+    return tuple(each for each in case.rules.watched(case.kind.name, found) if each.owner == "spec")
 
 
 def _repair(case: _Case, seen: Found) -> Decision | None:
-    found = (*case.kind.diff(case.desired, seen.observed), *_tag_drift(case.desired, seen))
-    drift = tuple(each for each in case.rules.watched(case.kind.name, found) if each.owner == "spec")
+    drift = _owned(case, (*case.kind.diff(case.desired, seen.observed), *_tag_drift(case.desired, seen)))
     remedies = {each.remedy for each in drift}
     if not drift or ("replace" in remedies and case.waits_for):
         return None
