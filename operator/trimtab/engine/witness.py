@@ -120,9 +120,10 @@ def _names(record: DriftRecord, resources: Sequence[Resource], snapshot: Snapsho
 
 
 def _repaired_before(record: DriftRecord, ledger: Ledger) -> str:
-    """When the same node was put right last, before it was changed this time."""
-    others = (each.at for each in ledger.drifts if each.node == record.node and each is not record)
-    return max((at for at in others if at <= record.first), default="")
+    """When the same of the node was put right last, before it was changed this time."""
+    others = (each for each in ledger.drifts if each.node == record.node and each is not record)
+    same = (each for each in others if each.paths & record.paths or "" in each.paths | record.paths)
+    return max((each.at for each in same if each.at <= record.first), default="")
 
 
 def _refusal_told(ledger: Ledger, denial: str, now: datetime) -> Ledger:
