@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from faults.killed import Kill
+from faults.killed import run as killed
 from faults.test_releases import conditions, full_name, run, status
 from hands import World, Writes
 from quick_rollout import apply, delete
@@ -262,7 +264,7 @@ def test_a_cluster_and_a_target_group_are_taken_over(cloud, project, take_over):
 
 def test_what_was_not_tagged_yet_is_left_by_a_deletion(cloud, project):
     adopting(project, "ifIdentical")
-    by_hand(cloud, project, environment_named("local").spec.logs.retention_days)
+    by_hand(cloud, project, kept_days())
     was = live(cloud, project)
     denied = Made(refuse="TagResource")
     assert apply(project, denied).how == "stuck"
@@ -281,9 +283,33 @@ def test_a_take_over_that_is_interrupted_after_the_tag_goes_on(cloud, project, t
     assert adoptions(project) == [LOGS]
     assert apply(project).how == "converged"
     retention, _, streams = live(cloud, project)
-    assert (retention, streams) == (environment_named("local").spec.logs.retention_days, ["mine"])
+    assert (retention, streams) == (kept_days(), ["mine"])
     assert adoptions(project) == [LOGS]
     assert delete(project).how == "gone"
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("operation", ["TagResource", "PutRetentionPolicy"])
+def test_a_kill_at_either_write_of_a_take_over_is_harmless(cloud, project, take_over, operation, late):
+    take_over(["crash"], ["/trimtab/local/"])
+    adopting(project, "takeOver")
+    by_hand(cloud, project, 1)
+    was, kill = live(cloud, project), Kill(1, operation, late)
+    assert killed("apply", project, kill).killed
+    if (operation, late) == ("TagResource", False):  # announced, and not ours: a deletion leaves it
+        assert delete(project).how == "gone"
+        assert live(cloud, project) == was
+        return
+    assert apply(project).how == "converged"
+    retention, tags, streams = live(cloud, project)
+    assert (retention, tags["team"], streams) == (kept_days(), "platform", ["mine"])
+    assert adoptions(project) == [LOGS]
+    assert delete(project).how == "gone"
+    assert cloud.client("logs").describe_log_groups(logGroupNamePrefix=log_group(project))["logGroups"] == []
+
+
+def kept_days() -> int:
+    return environment_named("local").spec.logs.retention_days or 0
 
 
 def test_an_owner_tag_that_a_person_took_away_is_set_again_where_the_policy_says_so(cloud, project):
@@ -302,8 +328,10 @@ def test_an_owner_tag_that_a_person_took_away_is_set_again_where_the_policy_says
 
 def test_a_retained_one_stays_when_its_deployment_goes(cloud, project):
     adopting(project, "ifIdentical", ", deletion: retain")
-    by_hand(cloud, project, environment_named("local").spec.logs.retention_days)
+    by_hand(cloud, project, kept_days())
     assert apply(project).how == "converged"
     assert run("delete", full_name(project), "--yes")[0] == 0
     assert live(cloud, project)[2] == ["mine"]
-    assert run("delete", full_name(project), "--yes", "--deletion", "delete")[0] == 0
+    code, _, said = run("delete", full_name(project), "--yes", "--deletion", "delete")
+    assert code == 0
+    assert f"logs.LogGroup  {log_group(project)}  (adopted: it was there before)" in said

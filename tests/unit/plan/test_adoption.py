@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from boxes import HISTORY, KINDS, OURS, Box, SeenBox, box, look
-from trimtab.core.kind import DEPLOYMENT, UID, Difference, Unknown
+from trimtab.core.kind import DEPLOYMENT, ENVIRONMENT, UID, Difference, Unknown
 from trimtab.graph.node import Node, graph_of
 from trimtab.plan.adoption import UNFIT, Adoption, adopting, holder_in
 from trimtab.plan.drift import Rules, settled_digest
@@ -151,6 +151,13 @@ NEVER_ANOTHERS = {
 
 def test_of_every_kind_it_is_said_whether_it_may_be_adopted():
     assert {*FIT, *UNFIT, *NEVER_ANOTHERS} == {*ALL_KINDS}
+
+
+@pytest.mark.parametrize("kind", sorted(FIT))
+def test_the_rights_of_a_create_let_our_tags_be_set(kind):
+    tagged = f"aws:RequestTag/{ENVIRONMENT}"
+    rights = [each.action for each in ALL_KINDS[kind].rights["create"] if tagged in each.conditions]
+    assert any(action.partition(":")[2] in ("TagResource", "AddTags") for action in rights)
 
 
 @pytest.mark.parametrize("kind", sorted(UNFIT))
