@@ -17,7 +17,7 @@ from faults.operating import RunningOperator, running
 from faults.test_releases import full_name, run
 from hands import World, Writes
 from quick_rollout import apply, delete, name_of, quick_training
-from trimtab.cli.context import environment_named, ledger_of, session
+from trimtab.cli.context import environment_named, ledger_of, remembered, session
 from trimtab.core.kind import Call, Failure
 from trimtab.core.times import rfc3339
 from trimtab.engine.ledger import Ledger
@@ -25,7 +25,7 @@ from trimtab.local.commands import clock, trail, user
 from trimtab.plan.drifts import Change, DriftRecord
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("drift-records")]
-LOGS = "logs.LogGroup/logs"
+LOGS, SERVICE = "logs.LogGroup/logs", "ecs.Service/service"
 
 
 class Person:
@@ -195,6 +195,42 @@ def test_a_person_may_repair_what_is_fought_over_and_may_lift_it(cloud, project)
     World(Person(cloud, "bob"), project).log_retention()
     assert ready(project)["reason"] != "Fighting"
     assert delete(project).how == "gone"
+
+
+def fought_over(times: int) -> Callable[[Ledger], Ledger]:
+    """So many repairs of the service's count."""
+    changes = (Change("desiredCount", "3", "1"),)
+    over_logs = aged(times)
+    return lambda ledger: replace(
+        ledger, drifts=tuple(replace(each, node=SERVICE, changes=changes) for each in over_logs(ledger).drifts)
+    )
+
+
+def test_a_fight_over_one_field_keeps_no_other_of_the_same_resource_from_being_repaired(cloud, project):
+    assert apply(project).how == "converged"
+    amend(project, fought_over(6))
+    World(cloud, project).desired_count()
+    World(cloud, project).tag()
+    guarded = Writes()
+    with session(environment_named("local"), before=guarded.before, after=guarded.after) as found:
+        wanted = remembered(ledger_of(found, full_name(project)))
+        found.reconciler.pass_(wanted)
+        after = found.reconciler.pass_(wanted)
+    assert ("TagResource" in guarded.made, "UpdateService" in guarded.made) == (True, False)
+    assert [(each.path, each.have) for each in after.plan.standings[SERVICE].drift] == [("desiredCount", 3)]
+    assert [(each["done"], each["changes"][0]["path"]) for each in records(project)[-2:]] == [
+        ("repaired", "tags.trimtab.dev/deployment"),
+        ("held", "desiredCount"),
+    ]
+    told = {each["type"]: (each["status"], each["reason"]) for each in status_of(project)}
+    assert (told["Drifted"], told["Ready"]) == (("True", "Fighting"), ("False", "Fighting"))
+    assert apply(project).how == "converged"  # a person's own apply repairs both
+    assert status_of(project)[0]["status"] == "True"
+    assert delete(project).how == "gone"
+
+
+def status_of(project: Path) -> list[dict[str, str]]:
+    return json.loads(run("status", full_name(project), "-o", "json")[1])["conditions"]
 
 
 @contextmanager

@@ -63,7 +63,6 @@ DEPLOYMENT: dict[str, Any] = {
     "monitoring.capture.percent": 10,
     "monitoring.drift.enabled": True,
     "monitoring.action": "rollback",
-    "policy.adoption": "takeOver",
     "suspend": True,
 }
 ENVIRONMENT_FIELDS: dict[str, Any] = {
@@ -89,8 +88,6 @@ ENVIRONMENT_FIELDS: dict[str, Any] = {
     "kubernetes": {"context": "c"},
     "tags": {"team": "vision"},
     "namespaces": ["vision"],
-    "takeOver.prefixes": ["legacy-"],
-    "takeOver.namespaces": ["vision"],
 }
 
 SERVING = replace(FACTS, serving_model=ServingModel("sha256:other", "sha256:2", {"test:accuracy": 0.9}))
@@ -106,6 +103,7 @@ ELSEWHERE = {
         "image.dockerfile": "its content's digest",
         "serving.gateway.kind": "has one choice",
         "model": "compiled in place of training",
+        "policy.adoption": "what is there already and not ours",
         "policy.deletion": "what a deletion leaves",
         "policy.drift": "how a difference is decided on",
         "policy.driftByKind": "how a difference is decided on",
@@ -119,6 +117,7 @@ ELSEWHERE = {
         "images.serving": "pins: the digest behind a tag",
         "gateway.invokeUrl": "the URL that is shown and called",
         "gateway.domain": "refused, with its certificate",
+        "takeOver": "what a deployment may take over",
     },
 }
 

@@ -47,7 +47,8 @@ def command(name: str, environment: str, deletion: Literal["delete", "retain"] |
             return 0
         stays = how == "retain"
         for resource in ledger.resources:
-            talk(f"  {'=' if stays else '-'} {resource.kind}  {resource.identity}{'  (stays)' if stays else ''}")
+            note = "  (stays)" if stays else "  (adopted: it was there before)" if resource.adopted else ""
+            talk(f"  {'=' if stays else '-'} {resource.kind}  {resource.identity}{note}")
         if not yes and not _agreed(full, len(ledger.resources), stays=stays):
             talk("nothing was deleted")
             return 1

@@ -101,11 +101,14 @@ def drifted(plan: Any) -> Iterator[dict[str, Any]]:
     left = {"BackOff": "waiting", "Fighting": "held"}
     standings = [(node, each, left.get(each.reason, "report")) for node, each in plan.standings.items()]
     found += [(node, each.drift, policy) for node, each, policy in standings if each.drift]
+    by_field = {(node, path): left[one.reason] for node, each, _ in standings for one in each.fights for path in one.paths}
     gone = [(node, policy) for node, each, policy in standings if each.reason in ("Drifted", *left) and not each.drift]
     for node, differences, policy in found:
         if not differences:
             yield {"node": node, "path": "", "have": "deleted", "want": "present", "policy": policy}
         for each in differences:
-            yield from ({"node": node, **row, "policy": policy} for row in shown_difference(each))
+            for row in shown_difference(each):
+                told = by_field.get((node, row["path"]), policy) if policy in left.values() else policy
+                yield {"node": node, **row, "policy": told}
     for node, policy in gone:
         yield {"node": node, "path": "", "have": "deleted", "want": "present", "policy": policy}

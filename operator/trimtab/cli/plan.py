@@ -16,6 +16,7 @@ _SIGNS = {
     "judge": ("±", "yellow"),
     "rebuild": ("±", "yellow"),
     "renew": ("±", "yellow"),
+    "adopt": ("=", "green"),
     "update": ("~", "yellow"),
     "replace": ("+/-", "magenta"),
     "delete": ("-", "red"),
@@ -40,6 +41,7 @@ def command(files: tuple[str, ...], no_digest_cache: bool, out: Path | None, out
     \b
       + create, upload    made for the first time        ± retrain, rebuild, judge, renew   made anew
       ~ update            changed in place               +/- replace   the new one first    - delete
+      = adopt             there already: ours from then on, and the fields named are set
 
     Exit codes: 0 nothing to do, 2 something to do, 1 an error, or something could not be read.
 
@@ -109,7 +111,7 @@ def lines(body: dict[str, Any]) -> Iterator[str]:
         if wave:
             yield f"Known after {after}:" if after else "Later:"
         for row in rows:
-            yield from map(clipped, _action(row))
+            yield from _action(row) if row["does"] == "refuse" else map(clipped, _action(row))
     yield from _blocked(body)
     yield from _idle(body)
     for note in body["notes"]:
@@ -133,8 +135,9 @@ def _action(row: dict[str, Any]) -> Iterator[str]:
     yield f"{paint(head, colour)}{row['node']:<36}{name}".rstrip()
     if not is_content:
         yield from (f"{_MARGIN}{_input(each)}" for each in row["inputs"])
-    because = f"{row['causedBy']} changes" if row["causedBy"] else row["because"]
-    if row["causedBy"] or (because and not row["inputs"]):
+    is_whose = row["does"] in ("adopt", "refuse") and bool(row["because"])  # then that counts, whatever leads to it
+    because = f"{row['causedBy']} changes" if row["causedBy"] and not is_whose else row["because"]
+    if is_whose or row["causedBy"] or (because and not row["inputs"]):
         yield f"{_MARGIN}because {because}"
     yield from (f"{_MARGIN}{_difference(each)}" for each in row["differences"])
 

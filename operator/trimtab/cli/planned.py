@@ -17,7 +17,7 @@ FORMAT = "trimtab.plan/v1"
 # What is made anew under another generation key. The one before stays, for the history.
 _RENEWED = {"sagemaker.TrainingJob": "retrain", "ecr.Image": "rebuild", "s3.Content": "upload", "trimtab.Gate": "judge"}
 _ANEW = "renew"
-DOES = ("create", "upload", "retrain", "judge", "rebuild", "renew", "update", "replace", "delete")
+DOES = ("create", "upload", "retrain", "judge", "rebuild", "renew", "adopt", "update", "replace", "delete")
 
 
 def plan_body(
@@ -98,6 +98,8 @@ def _does(action: Action, made: Set[str]) -> str:
 
 
 def _because(action: Action, cause: Cause, after: str | None) -> str:
+    if action.verb in ("adopt", "refuse") and not after:
+        return action.because  # whatever leads to it: whose it is counts
     if cause.inputs or cause.above:
         return " and ".join(["its inputs changed"] * bool(cause.inputs) + [f"{cause.above} changes"] * bool(cause.above))
     if action.verb == "update" and not after and not action.is_drift:

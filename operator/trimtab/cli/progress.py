@@ -58,9 +58,11 @@ class Progress:
                 self._say(name, line)
 
     def _repairs(self, outcome: Outcome) -> None:
-        """What was changed outside and is put right now, each once, and by whom: it stays above the screen."""
+        """What is adopted or put right now, each once, and who had changed it: it stays above the screen."""
         for action in outcome.plan.writes if outcome.wrote else ():
-            if action.is_drift:
+            if action.verb == "adopt":
+                self._keep(f"adopted/{action.node}", f"adopted {action.node}: {action.identity}: {action.because}")
+            elif action.is_drift:
                 line = f"repaired {action.node}: {told(action.differences) or 'it was deleted outside'}"
                 line += f"  (trimtab run leaves it alone: {action.despite})" if action.despite else ""
                 self._keep(f"repaired/{action.node}", line)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from trimtab.core.kind import AnyKind, Failure, Meaning
 from trimtab.engine.driver import Driver
+from trimtab.plan.adoption import adopting
 from trimtab.plan.plan import Action
 from trimtab.plan.status import Trouble
 
@@ -43,6 +44,10 @@ def _trouble(node: str, failure: Failure, rights_settle: bool) -> Trouble:
 def _do(action: Action, kind: AnyKind, driver: Driver) -> None:
     if action.verb == "create" or (action.verb == "replace" and action.observed is None):
         driver.run(kind.create(action.desired), action.node)
+    elif action.verb == "adopt":
+        # Its tag first: rights to change it may hang on that, and what a crash leaves is known as ours.
+        for part in adopting(action.differences):
+            driver.run(kind.update(action.desired, action.observed, part), action.node)
     elif action.verb == "update":
         driver.run(kind.update(action.desired, action.observed, action.differences), action.node)
     elif action.verb in ("delete", "replace"):  # a replaced one is made again by the pass that sees it gone

@@ -13,7 +13,6 @@ from trimtab.core.canonical import digest_of
 from trimtab.core.errors import UserError
 from trimtab.core.kind import AnyKind
 from trimtab.engine.ledger import Ledger
-from trimtab.engine.remember import rules_of
 from trimtab.engine.view import View
 from trimtab.engine.wanted import Wanted
 from trimtab.model.environment import Environment
@@ -38,16 +37,16 @@ class Approval:
         now = _declared(wanted, environment)
         _refuse([each for part in now for each in _differing(part, self.stood_on[part], now[part])])
 
-    def check_world(self, view: View, wanted: Wanted, kinds: Mapping[str, AnyKind]) -> None:
+    def check_world(self, view: View, kinds: Mapping[str, AnyKind]) -> None:
         """Raise UserError when the ledger or what is live moved."""
-        now = _seen(view, wanted, kinds)
+        now = _seen(view, kinds)
         found = [each for part in ("ledger", "pins") for each in _differing(part, self.stood_on[part], now[part])]
         _refuse([*found, *moved(self.stood_on["world"], now["world"])])
 
 
 def stood_on(view: View, wanted: Wanted, environment: Environment, kinds: Mapping[str, AnyKind]) -> dict[str, Any]:
     """What a plan made of this view stands on."""
-    return {**_declared(wanted, environment), **_seen(view, wanted, kinds)}
+    return {**_declared(wanted, environment), **_seen(view, kinds)}
 
 
 def _declared(wanted: Wanted, environment: Environment) -> dict[str, Any]:
@@ -63,8 +62,8 @@ def _declared(wanted: Wanted, environment: Environment) -> dict[str, Any]:
     }
 
 
-def _seen(view: View, wanted: Wanted, kinds: Mapping[str, AnyKind]) -> dict[str, Any]:
-    world = basis(view.graph, view.snapshot, view.plan, kinds, rules_of(wanted.deployment))
+def _seen(view: View, kinds: Mapping[str, AnyKind]) -> dict[str, Any]:
+    world = basis(view.graph, view.snapshot, view.plan, kinds, view.rules)
     return {
         "ledger": _asked(view.ledger),
         "pins": {name: dict(pin) for name, pin in view.ledger.pins.items()},

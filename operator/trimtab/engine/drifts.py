@@ -4,7 +4,7 @@ A record is opened with the write that announces a repair, and closed with the o
 write more, and a pass that finds nothing new none at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,11 +14,11 @@ from trimtab.engine.wanted import Wanted
 from trimtab.plan.drifts import Done, Sighting, changes_of, lifted, noted, with_repairs
 from trimtab.plan.events import Event
 from trimtab.plan.fights import Fight, fights
-from trimtab.plan.plan import Plan
+from trimtab.plan.plan import Plan, Standing
 from trimtab.plan.status import FOUGHT, Trouble
 
 
-def fights_of(ledger: Ledger, wanted: Wanted, now: datetime) -> dict[str, Fight]:
+def fights_of(ledger: Ledger, wanted: Wanted, now: datetime) -> dict[str, tuple[Fight, ...]]:
     """What the flap guard leaves alone, by node; nothing where the document says something new."""
     return dict(fights(ledger.drifts, now)) if _is_same(ledger, wanted) else {}
 
@@ -44,13 +44,23 @@ def unfought(ledger: Ledger) -> Ledger:
     return replace(ledger, drifts=lifted(ledger.drifts))
 
 
-def seen_in(decided: Plan) -> dict[str, Sighting]:
-    """What is changed outside, and what is done about it, by node."""
-    found = {each.node: Sighting("", changes_of(each.differences)) for each in decided.writes if each.is_drift}
+def seen_in(decided: Plan) -> dict[str, list[Sighting]]:
+    """What is changed outside, and what is done about it, by node; what different things are done about stands apart."""
+    found = {each.node: [Sighting("", changes_of(each.differences))] for each in decided.writes if each.is_drift}
     for node, each in decided.standings.items():
         if each.drift or each.reason in ("Drifted", *FOUGHT):
-            found[node] = Sighting(_DONE.get(each.reason, "reported"), changes_of(each.drift))
+            found.setdefault(node, []).extend(_left(each))
     return found
+
+
+def _left(standing: Standing) -> Iterator[Sighting]:
+    """What of a node is not repaired."""
+    changes = changes_of(standing.drift)
+    if not standing.fights:
+        yield Sighting("reported", changes)
+    for fight in standing.fights:
+        if own := tuple(each for each in changes if each.path in fight.paths):
+            yield Sighting(_DONE[fight.reason], own)
 
 
 _DONE: dict[str, Done] = {"BackOff": "waiting", "Fighting": "held"}

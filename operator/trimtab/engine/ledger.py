@@ -31,7 +31,8 @@ class Resource:
     key: str = ""  # generation key; empty for what is not immutable
     shared: bool = False
     condemned: bool = False
-    tags: str = ""  # digest of the tags last declared: a change is seen without reading them
+    tags: str = ""  # digest of the tags last declared: a change is seen without reading them; "" until they are seen
+    adopted: bool = False  # it was there before us: it is deleted only while it carries our tag
 
 
 @dataclass(frozen=True, slots=True)

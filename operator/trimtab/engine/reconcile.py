@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from trimtab.compile.graph import compile_graph, image_texts
 from trimtab.compile.keys import generation_keys
@@ -98,7 +98,7 @@ class Reconciler:
         return generation_keys(wanted.deployment, self.environment, facts)["training"]
 
     def foresee(self, view: View) -> Forecast:
-        return forecast(view.graph, view.snapshot, view.history, self.kinds)
+        return forecast(view.graph, view.snapshot, view.history, self.kinds, view.rules)
 
     def _open(self, namespace: str, name: str) -> Book:
         stored = self.ledgers.load(namespace, name)
@@ -146,19 +146,19 @@ class Reconciler:
         bars = barred(book.ledger, facts.holds, graph.keys.get("release", ""))
         fought, settled = fights_of(book.ledger, wanted, now), book.ledger.settled
         history = History(book.ledger.uid, book.shared.uid, bars, settled, fought, is_guarded)
-        rules = rules_of(wanted.deployment)
+        rules = rules_of(wanted.deployment, self.environment)
         decided = plan(graph, snapshot, history, self.kinds, rules)
         unproven = [node for node in graph if self._needs_tags(node, decided, book)]
         clears = any(action.verb == "delete" for action in decided.actions)
         if unproven or clears:
             snapshot = self.observer.with_tags(snapshot, unproven, stale=clears)
-            snapshot = _ours(snapshot, {book.ledger.uid})
+            snapshot = _ours(snapshot, {book.ledger.uid}, book.ledger.resources)
             decided = plan(graph, snapshot, history, self.kinds, rules)
         rotated = None
         if decided.is_converged:
             rotated = in_rotation(graph, snapshot, self.driver)
             decided = judged(decided, rotated, _proof_failure(graph, book.ledger))
-        return View(graph, snapshot, decided, facts, book.ledger, history, rotated)
+        return View(graph, snapshot, decided, facts, book.ledger, history, rotated, rules)
 
     def _proven(self, view: View, book: Book) -> View:
         """With a proof of the release that runs, where there is none yet, or where the last one failed."""
@@ -189,7 +189,7 @@ class Reconciler:
 
     def _needs_tags(self, node: Node, decided: Plan, book: Book) -> bool:
         """Tags without a bulk read are read at adoption, before a write, and when the declared ones changed."""
-        acted = any(action.node == node.id and action.verb in ("update", "replace") for action in decided.actions)
+        acted = any(action.node == node.id and action.verb in ("adopt", "update", "replace") for action in decided.actions)
         return acted or not are_tags_recorded(node, (*book.ledger.resources, *book.shared.resources))
 
     # --- acting ---
@@ -227,7 +227,7 @@ class Reconciler:
         known = book.ledger
         view = self._proven(self._view(wanted, book, is_guarded=is_guarded), book)
         if approval and known.planned != approval.fingerprint:
-            approval.check_world(view, wanted, self.kinds)
+            approval.check_world(view, self.kinds)
         book.ledger = replace(_declared(book.ledger, wanted), retained="")
         if book.ledger.suspended or wanted.deployment.spec.suspend:
             wrote = book.etag is not None and book.save(self.ledgers)  # of what does not exist there is nothing to remember
@@ -243,7 +243,7 @@ class Reconciler:
             book.ledger = with_drift(book.ledger, view.plan, told, at)
         book.ledger = known = chronicled(known, book.ledger, at, told)
         view = _condemning(view, book)
-        found = tuple(unrecorded(view, self.kinds, book.ledger))
+        found = tuple(unrecorded(view, self.kinds, (*book.ledger.resources, *book.shared.resources)))
         if view.plan.writes or found:
             self._announce(book, view, found)
         wrote = book.save(self.ledgers)
@@ -354,7 +354,7 @@ class Reconciler:
             seen = self.observer.snapshot(Graph({}), wave, snapshot.at, {})
             seen = self.observer.with_tags(seen, (), stale=True)
             snapshot = replace(snapshot, stale=(*snapshot.stale, *seen.stale))
-            ours = _ours(snapshot, owners)
+            ours = _ours(snapshot, owners, doomed)
             if any(not isinstance(each.seen, Absent) for each in ours.stale):
                 return snapshot, ours, tuple(f"{each.node}#{each.identity}" for each in doomed if ranks[each] < rank)
         return snapshot, ours, ()
@@ -436,13 +436,14 @@ def _condemned(resources: tuple[Resource, ...]) -> tuple[Resource, ...]:
     return tuple(replace(each, condemned=True) for each in resources)
 
 
-def _ours(snapshot: Snapshot, owners: set[str]) -> Snapshot:
-    """Without what carries another owner's tag: it is not ours to delete."""
+def _ours(snapshot: Snapshot, owners: set[str], known: Sequence[Resource]) -> Snapshot:
+    """Without what is not ours to delete: what has another owner's tag, and what was there before us and has none."""
+    adopted = {f"{each.node}#{each.identity}" for each in known if each.adopted}
 
-    def is_ours(seen: Any) -> bool:
-        if not isinstance(seen, Found) or seen.tags is None or isinstance(seen.tags, Unknown):
+    def is_ours(each: Stale) -> bool:
+        if not isinstance(each.seen, Found) or each.seen.tags is None or isinstance(each.seen.tags, Unknown):
             return True
-        return UID not in seen.tags or seen.tags[UID] in owners
+        return each.seen.tags[UID] in owners if UID in each.seen.tags else each.id not in adopted
 
     def judged_by_tags(each: Stale) -> Stale:
         """What could not be shown to be ours is not taken for it: nothing is deleted without proof."""
@@ -450,14 +451,18 @@ def _ours(snapshot: Snapshot, owners: set[str]) -> Snapshot:
             return replace(each, seen=each.seen.tags)
         return each
 
-    return replace(snapshot, stale=tuple(judged_by_tags(each) for each in snapshot.stale if is_ours(each.seen)))
+    return replace(snapshot, stale=tuple(judged_by_tags(each) for each in snapshot.stale if is_ours(each)))
 
 
 def _others(snapshot: Snapshot, ours: Snapshot) -> tuple[Trouble, ...]:
-    """What a deletion leaves, since its tag names another owner by now."""
+    """What a deletion leaves, since its tag names another owner by now, or since it was there before us and has none."""
     kept = {each.id for each in ours.stale}
     return tuple(
-        Trouble(each.id, "NameTaken", f"carries the owner tag of {each.seen.tags[UID]}: not ours to delete", False)
+        Trouble(each.id, "NameTaken", f"{_whose(each.seen.tags)}: not ours to delete", False)
         for each in snapshot.stale
         if each.id not in kept and isinstance(each.seen, Found) and isinstance(each.seen.tags, Mapping)
     )
+
+
+def _whose(tags: Mapping[str, str]) -> str:
+    return f"carries the owner tag of {tags[UID]}" if UID in tags else "was there before, and does not carry our owner tag"

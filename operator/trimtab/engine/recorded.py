@@ -1,12 +1,12 @@
 """What the ledger records of resources: announced before they are made, and found where they are there already. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from trimtab.core.canonical import digest_of
 from trimtab.core.kind import AnyKind, Ref, resolved
 from trimtab.engine.book import Book
-from trimtab.engine.ledger import Lease, Ledger, Resource
+from trimtab.engine.ledger import Lease, Resource
 from trimtab.engine.observe import UNRESOLVED
 from trimtab.engine.remember import GATE
 from trimtab.engine.view import View
@@ -19,13 +19,15 @@ GATE_KIND = GATE.partition("/")[0]
 
 
 def announce(book: Book, view: View, found: Sequence[Resource], lease: Lease, now: str) -> None:
-    """Put what this wave will make into the open book. found: there already, and ours from now on without a write."""
+    """Put what this wave will make into the open book. found: there already, and ours by now without a write."""
     outside = [action for action in view.plan.writes if is_outside(view.graph.nodes.get(action.node))]
-    named = {action.node: action for action in outside if action.verb in ("create", "update", "replace")}
+    named = {action.node: action for action in outside if action.verb in ("create", "adopt", "update", "replace")}
     made = [(view.graph.nodes[id], action) for id, action in named.items()]
-    own = tuple(_resource(node, action) for node, action in made if not node.shared)
-    shared = tuple(_resource(node, action) for node, action in made if node.shared)
-    own += tuple(each for each in found if each.node not in named)
+    adopted = {(each.node, each.identity) for each in (*book.ledger.resources, *book.shared.resources) if each.adopted}
+    recorded = [(node.shared, _resource(node, action, adopted)) for node, action in made]
+    recorded += [(each.shared, each) for each in found if each.node not in named]
+    own = tuple(each for is_shared, each in recorded if not is_shared)
+    shared = tuple(each for is_shared, each in recorded if is_shared)
     granted = any(node.kind.startswith("iam.") for node, _ in made)
     doomed = [action for action in view.plan.writes if action.verb == "delete"]
     acts = announced(book.ledger.acts, (*outside, *doomed), view.graph, now)
@@ -37,13 +39,20 @@ def announce(book: Book, view: View, found: Sequence[Resource], lease: Lease, no
     book.shared = replace(book.shared, users=users, resources=tuple(resources[id] for id in sorted(resources)))
 
 
-def _resource(node: Node, action: Action) -> Resource:
-    return Resource(node.id, node.kind, action.identity, node.key or "", node.shared, tags=tags_digest(node))
+def _resource(node: Node, action: Action, adopted: Collection[tuple[str, str]]) -> Resource:
+    """adopted: (node, identity) of what was there before us. What is to be adopted is not known to be ours yet."""
+    known = Resource(node.id, node.kind, action.identity, node.key or "", node.shared, tags=tags_digest(node))
+    if action.verb == "adopt":
+        return replace(known, tags="", adopted=True)
+    return replace(known, adopted=action.verb != "create" and (node.id, action.identity) in adopted)
 
 
-def unrecorded(view: View, kinds: Mapping[str, AnyKind], ledger: Ledger) -> Iterator[Resource]:
-    """What is there as declared, is ours, and is not in the ledger: adopted, or made before the ledger was lost."""
-    known = {(each.node, each.identity) for each in ledger.resources}
+def unrecorded(view: View, kinds: Mapping[str, AnyKind], known: Iterable[Resource]) -> Iterator[Resource]:
+    """What is there as declared and ours, and is not recorded so: its adoption is seen, or a ledger was lost.
+
+    known: the deployment's own, and those that it shares. Of the latter, none is found again that was lost.
+    """
+    recorded = {(each.node, each.identity): each for each in known}
     values: dict[Ref, object] = {}
     for node in view.graph:
         seen = view.snapshot.seen[node.id]
@@ -51,8 +60,13 @@ def unrecorded(view: View, kinds: Mapping[str, AnyKind], ledger: Ledger) -> Iter
             continue
         values |= values_of(node, seen, view.graph)
         identity = kinds[node.kind].identity(resolved(node.desired, values))
-        if is_outside(node) and not node.shared and UNRESOLVED not in identity and (node.id, identity) not in known:
+        if not is_outside(node) or UNRESOLVED in identity:
+            continue
+        before = recorded.get((node.id, identity))
+        if before is None and not node.shared:
             yield Resource(node.id, node.kind, identity, node.key or "", tags=tags_digest(node))
+        elif before and before.adopted and not before.tags:
+            yield replace(before, tags=tags_digest(node))
 
 
 def is_outside(node: Node | None) -> bool:

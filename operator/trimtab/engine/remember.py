@@ -12,7 +12,9 @@ from trimtab.engine.ledger import Ledger, Revision, Shared, Since
 from trimtab.engine.wanted import Wanted
 from trimtab.graph.node import Graph
 from trimtab.model.deployment import ModelDeployment
+from trimtab.model.environment import Environment
 from trimtab.model.serving import Serving
+from trimtab.plan.adoption import Adoption
 from trimtab.plan.drift import Rules, settled_digest
 from trimtab.plan.plan import Plan
 from trimtab.plan.snapshot import Found, Snapshot
@@ -90,9 +92,13 @@ def artifact_record(graph: Graph, snapshot: Snapshot) -> dict[str, Any] | None:
     return {"digest": seen.observed.digest, "bytes": seen.observed.bytes, "record": seen.observed.record_key}
 
 
-def rules_of(deployment: ModelDeployment) -> Rules:
-    policy = deployment.spec.policy
-    return Rules(policy.drift, {**policy.drift_by_kind}, policy.ignore)
+def rules_of(deployment: ModelDeployment, environment: Environment) -> Rules:
+    """What the document lets us do about what is not as declared, and what its environment does."""
+    policy, bounds = deployment.spec.policy, environment.spec.take_over
+    adoption = Adoption(
+        policy.adoption, deployment.metadata.namespace, environment.metadata.name, bounds.prefixes, bounds.namespaces
+    )
+    return Rules(policy.drift, {**policy.drift_by_kind}, policy.ignore, adoption)
 
 
 def conditions_of(ledger: Ledger, graph: Graph, plan: Plan, snapshot: Snapshot) -> tuple[Condition, ...]:

@@ -138,7 +138,9 @@ class Turns:
     def _towards(self, key: str, task: Task, held: _Held, wanted: Wanted, brake: str = "") -> Turn:
         outcome = held.reconciler.pass_(wanted)
         for action in outcome.plan.writes if outcome.wrote else ():
-            if action.is_drift:
+            if action.verb == "adopt":
+                self.log.info("resource.adopted", deployment=key, node=action.node, what=action.because)
+            elif action.is_drift:
                 said = told(action.differences) or "it was deleted outside"
                 self.log.info("drift.repaired", deployment=key, node=action.node, what=said)
         for each in outcome.named:

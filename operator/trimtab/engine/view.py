@@ -1,12 +1,13 @@
 """A document beside the world, and what a pass made of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from trimtab.compile.facts import Facts
 from trimtab.engine.claim import Rotated
 from trimtab.engine.ledger import Ledger
 from trimtab.graph.node import Graph
+from trimtab.plan.drift import Rules
 from trimtab.plan.drifts import DriftRecord
 from trimtab.plan.plan import History, Plan
 from trimtab.plan.snapshot import Snapshot
@@ -24,6 +25,7 @@ class View:
     ledger: Ledger
     history: History
     rotated: Rotated | None = None  # what is in rotation, read once everything is as declared
+    rules: Rules = field(default_factory=Rules)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ _Key: TypeAlias = tuple[str, str, str]  # uid of the deployment, node, first see
 class Witness:
     """Safe to use from several threads.
 
-    ours: our own ARN; "" while it is not known.
+    ours: our own ARN; "" while it is not known. Nobody is named meanwhile, since it might have been us.
     """
 
     ours: Callable[[], str]
@@ -51,9 +51,11 @@ class Witness:
         resources: the deployment's own and those that it shares.
         """
         named: list[DriftRecord] = []
-        for record in reversed([each for each in ledger.drifts if not each.who]):
-            names = _names(record, resources, snapshot)
-            said, denial = self._asked(record, ledger, names, driver, now)
+        open_ = [each for each in ledger.drifts if not each.who]
+        ours = self.ours() if open_ else ""
+        for record in reversed(open_):
+            names = _names(record, resources, snapshot) if ours else ()
+            said, denial = self._asked(record, ledger, names, ours, driver, now)
             ledger = _refusal_told(ledger, denial, now) if denial else ledger
             if said != record:
                 ledger = replace(ledger, drifts=tuple(said if each is record else each for each in ledger.drifts))
@@ -63,9 +65,12 @@ class Witness:
         return ledger, tuple(named)
 
     def _asked(
-        self, record: DriftRecord, ledger: Ledger, names: Sequence[str], driver: Driver, now: datetime
+        self, record: DriftRecord, ledger: Ledger, names: Sequence[str], ours: str, driver: Driver, now: datetime
     ) -> tuple[DriftRecord, str]:
-        """(the record with who it was, as far as that is known; why that may not be asked, else "")."""
+        """(the record with who it was, as far as that is known; why that may not be asked, else "").
+
+        names: what the trail may call the resource; none while nobody may be asked for.
+        """
         age, denial, answered = now - time_in(record.first), "", False
         wanted = attributes(record.node, names, of_tags=all(path.startswith("tags") for path in record.paths))
         key = (ledger.uid, record.node, record.first)
@@ -78,7 +83,7 @@ class Witness:
                 answered = True
                 writes = [write for each in found if (write := write_in(each))]
                 since = _repaired_before(record, ledger)
-                if by := culprit(record, writes, names, self.ours(), since, is_late=age >= DELIVERED):
+                if by := culprit(record, writes, names, ours, since, is_late=age >= DELIVERED):
                     self._answered(key)
                     return replace(record, who=by.who, event=by.event, changed=rfc3339(by.at)), ""
         is_over = age >= DELIVERED and (answered or not names or now < self._refused)
@@ -115,9 +120,10 @@ def _names(record: DriftRecord, resources: Sequence[Resource], snapshot: Snapsho
 
 
 def _repaired_before(record: DriftRecord, ledger: Ledger) -> str:
-    """When the same node was put right last, before it was changed this time."""
-    others = (each.at for each in ledger.drifts if each.node == record.node and each is not record)
-    return max((at for at in others if at <= record.first), default="")
+    """When the same of the node was put right last, before it was changed this time."""
+    others = (each for each in ledger.drifts if each.node == record.node and each is not record)
+    same = (each for each in others if each.paths & record.paths or "" in each.paths | record.paths)
+    return max((each.at for each in same if each.at <= record.first), default="")
 
 
 def _refusal_told(ledger: Ledger, denial: str, now: datetime) -> Ledger:

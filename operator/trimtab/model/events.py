@@ -14,6 +14,7 @@ class Kind(NamedTuple):
 
 
 EVENTS: Mapping[str, Kind] = {
+    "Adopted": Kind("Normal", "Something that was there already carries our owner tag now: it belongs to the deployment."),
     "Converged": Kind("Normal", "Everything is as declared, and proven."),
     "Created": Kind("Normal", "Something was made, and was seen to be there."),
     "Declared": Kind("Normal", "A document was applied that says something new: the message names its fields."),

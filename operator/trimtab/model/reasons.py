@@ -16,7 +16,7 @@ REASONS: Mapping[str, str] = {
     "DeclaredTwice": "Two sources declare it: neither is taken, and what was before stays.",
     "Deleting": "The deployment is being deleted.",
     "Deregistered": "The task definition was deregistered by somebody.",
-    "Drifted": "Something was changed or deleted outside, and the drift policy leaves it so.",
+    "Drifted": "Something was changed or deleted outside: it is being put right, or the drift policy leaves it so.",
     "EnvironmentMissing": "No such environment is known.",
     "EnvironmentMoved": "Account, region or environment changed while resources exist where they were.",
     "Fighting": "Something was changed outside again after each of six repairs within a day. It is left alone until a "
@@ -33,7 +33,8 @@ REASONS: Mapping[str, str] = {
     "InvalidYAML": "The file cannot be read.",
     "LoadBalancerFailed": "The load balancer could not be made.",
     "ModelUnusable": "What the training job left is no model.",
-    "NameTaken": "The name is taken by something that is not ours; both are named.",
+    "NameTaken": "The name is taken by something that is not ours; both are named. policy.adoption may let it be adopted: "
+    "the message says what stands in the way.",
     "NamespaceRefused": "Its source may not speak for this namespace.",
     "NoCapacity": "The platform had no capacity, for any of the instance types.",
     "NoTasks": "A release is there, but none of its tasks runs.",

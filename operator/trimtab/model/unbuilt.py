@@ -113,7 +113,6 @@ _DEPLOYMENT: tuple[_Rule, ...] = (
     ("spec.monitoring.capture.percent", lambda spec: spec.monitoring.capture.percent > 0, "capture"),
     ("spec.monitoring.drift.enabled", lambda spec: spec.monitoring.drift.enabled, "watching for drift of the data"),
     ("spec.monitoring.action", lambda spec: spec.monitoring.action != "alert", "this action"),
-    ("spec.policy.adoption", lambda spec: spec.policy.adoption != "never", "adoption"),
 )
 
 _ENVIRONMENT: tuple[_Rule, ...] = (
@@ -131,6 +130,4 @@ _ENVIRONMENT: tuple[_Rule, ...] = (
     ("spec.gateway.domain", lambda spec: spec.gateway.domain is not None, "naming endpoints under a domain"),
     ("spec.kubernetes", lambda spec: spec.kubernetes is not None, "Kubernetes"),
     ("spec.namespaces", lambda spec: bool(spec.namespaces), "limiting an environment to namespaces"),
-    ("spec.takeOver.prefixes", lambda spec: bool(spec.take_over.prefixes), "takeOver"),
-    ("spec.takeOver.namespaces", lambda spec: bool(spec.take_over.namespaces), "takeOver"),
 )

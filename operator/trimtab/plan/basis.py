@@ -7,8 +7,8 @@ job that has ended meanwhile, or a count that an autoscaler chose, makes no plan
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from trimtab.core.kind import Ref, resolved
-from trimtab.graph.node import Graph
+from trimtab.core.kind import UID, Ref, owner_in, resolved
+from trimtab.graph.node import Graph, Node
 from trimtab.plan.changes import shown_difference
 from trimtab.plan.drift import Rules
 from trimtab.plan.plan import Kinds, Plan, values_of
@@ -29,11 +29,20 @@ def basis(graph: Graph, snapshot: Snapshot, decided: Plan, kinds: Kinds, rules: 
             differing = kind.diff(resolved(node.desired, values), seen.observed)
             owned = (each for each in rules.watched(node.kind, differing) if each.owner == "spec")
             fields = {row["path"]: [row["have"], row["want"]] for each in owned for row in shown_difference(each)}
+            fields |= _owner(node, seen)
             if decided.standings[node.id].is_ok:
                 values |= values_of(node, seen, graph)
         is_ = "found" if isinstance(seen, Found) else "absent" if isinstance(seen, Absent) else "unknown"
         found[node.id] = {"is": is_, "fields": fields}
     return found
+
+
+def _owner(node: Node, seen: Found) -> dict[str, Any]:
+    """Whose it is, where that was read and it is not ours: what may be adopted today may be another's tomorrow."""
+    declared: Mapping[str, str] = getattr(node.desired, "tags", None) or {}
+    if not isinstance(seen.tags, Mapping) or UID not in declared or owner_in(seen.tags) == declared[UID]:
+        return {}
+    return {"owner": [owner_in(seen.tags) or "nobody", "this deployment"]}
 
 
 def moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from trimtab.core.canonical import digest_of
 from trimtab.core.kind import Difference
 from trimtab.graph.node import Node
+from trimtab.plan.adoption import Adoption
 
 Mode: TypeAlias = Literal["correct", "report", "off"]
 
@@ -22,6 +23,7 @@ class Rules:
     drift: Mode = "correct"
     by_kind: Mapping[str, Mode] = field(default_factory=dict[str, Mode])
     ignore: tuple[str, ...] = ()  # "<kind>:<path>"; a path stands for all below it
+    adoption: Adoption = field(default_factory=Adoption)
 
     def mode(self, kind: str) -> Mode:
         return self.by_kind.get(kind, self.drift)

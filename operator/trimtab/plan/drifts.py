@@ -77,31 +77,36 @@ def _text(path: str, value: object) -> str:
 
 def noted(
     records: Sequence[DriftRecord],
-    seen: Mapping[str, Sighting],
+    seen: Mapping[str, Sequence[Sighting]],
     settled: Collection[str],
     at: str,
     repaired: Collection[str] = (),
 ) -> tuple[DriftRecord, ...]:
     """The records after a look; the same when it shows nothing new.
 
-    seen: by node. settled: nodes that are as declared, or no longer wanted. at: RFC 3339.
+    seen: by node, apart where different things are done about it.
+    settled: nodes that are as declared, or no longer wanted. at: RFC 3339.
     repaired: nodes whose repair is seen to have taken effect, though the pass that made it could not write so.
     """
-    news, kept = dict(seen), list[DriftRecord]()
+    news, kept = {node: list(found) for node, found in seen.items()}, list[DriftRecord]()
     for each in records:
-        now = None if each.ended else seen.get(each.node)
-        if now and (now.changes == each.changes or (not each.done and now.changes == changes_of(()))):
-            # What is replaced is deleted by us first, and made anew by a later pass: that is the same repair.
-            del news[each.node]
+        left = [] if each.ended else news.get(each.node, [])
+        if now := next((one for one in left if _is_same(each, one)), None):
+            left.remove(now)
             kept.append(each if now.done == each.done else replace(each, done=now.done, last=at))
-        elif each.ended or not (now or each.node in settled):
+        elif each.ended or not (seen.get(each.node) or each.node in settled):
             kept.append(each)
         elif not each.done and each.node in repaired:
             kept.append(_repaired(each, at))
         else:
             kept.append(replace(each, ended=at))
-    kept += (DriftRecord(node, each.changes, at, at, each.done) for node, each in news.items())
+    kept += (DriftRecord(node, each.changes, at, at, each.done) for node, left in news.items() for each in left)
     return _bounded(kept, at)
+
+
+def _is_same(record: DriftRecord, now: Sighting) -> bool:
+    """What is replaced is deleted by us first, and made anew by a later pass: that is the same repair."""
+    return now.changes == record.changes or (not record.done and now.changes == changes_of(()))
 
 
 def with_repairs(records: Sequence[DriftRecord], nodes: Collection[str], at: str) -> tuple[DriftRecord, ...]:
@@ -124,11 +129,12 @@ def lifted(records: Sequence[DriftRecord]) -> tuple[DriftRecord, ...]:
 
 
 def _bounded(records: Sequence[DriftRecord], at: str) -> tuple[DriftRecord, ...]:
-    """The newest; what the guard does not count goes before what it does."""
+    """The newest; what has ended goes before what is open, and of that first what the guard does not count."""
     excess = len(records) - MOST
     if excess <= 0:
         return tuple(records)
-    order = dict.fromkeys((*_uncounted(records, at), *range(len(records))))  # each number once
+    ended = (number for number, each in enumerate(records) if each.ended)
+    order = dict.fromkeys((*_uncounted(records, at), *ended, *range(len(records))))  # each number once
     doomed = set(list(order)[:excess])
     return tuple(each for number, each in enumerate(records) if number not in doomed)
 

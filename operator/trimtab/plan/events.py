@@ -6,11 +6,12 @@ not seen is told by the trouble it met, or is announced again.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from trimtab.core.kind import Progress, Unknown
+from trimtab.core.kind import Progress, Unknown, owner_in
 from trimtab.graph.node import Graph, Node
+from trimtab.plan.adoption import adopting
 from trimtab.plan.changes import shown_difference
 from trimtab.plan.plan import Action, Plan, Standing
 from trimtab.plan.snapshot import Absent, Found, Snapshot
@@ -19,7 +20,13 @@ MOST = 100  # events kept: as many as a person reads back, at about 250 bytes ea
 _LONGEST = 600  # characters of a message
 _SERVICES = {"ecr": "ECR", "ecs": "ECS", "iam": "IAM", "s3": "S3", "sagemaker": "SageMaker", "logs": "CloudWatch"}
 _RUNS = {"sagemaker.TrainingJob": "Training", "sagemaker.ProcessingJob": "Evaluation"}  # what starts, and ends later
-_DONE: Mapping[str, str] = {"create": "Created", "update": "Updated", "replace": "Replaced", "delete": "Deleted"}
+_DONE: Mapping[str, str] = {
+    "create": "Created",
+    "adopt": "Adopted",
+    "update": "Updated",
+    "replace": "Replaced",
+    "delete": "Deleted",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ class Event:
 class Act:
     """A write that was announced, and whose effect is not seen yet."""
 
-    verb: str  # create, update, replace, delete; "end": it runs, and its end is awaited
+    verb: str  # create, adopt, update, replace, delete; "end": it runs, and its end is awaited
     node: str
     key: str  # generation key, "" for what has none
     reason: str  # of the event, once it is seen
@@ -72,9 +79,21 @@ def announced(pending: Sequence[Act], actions: Iterable[Action], graph: Graph, a
         if each.node in going:
             continue
         node = graph.nodes.get(each.node)
-        reason = "Repaired" if each.is_drift else _DONE[each.verb]
-        acts.append(Act(each.verb, each.node, (node.key or "") if node else "", reason, _said(each), at))
+        key = (node.key or "") if node else ""
+        for verb, said in _parts(each):
+            reason = "Repaired" if each.is_drift and verb != "adopt" else _DONE[verb]
+            acts.append(Act(verb, each.node, key, reason, said, at))
     return tuple(acts)
+
+
+def _parts(action: Action) -> Iterator[tuple[str, str]]:
+    """(verb, what is said of it). A crash may part an adoption from the change of what it took over."""
+    if action.verb != "adopt":
+        yield action.verb, _said(action)
+        return
+    yield "adopt", f"{thing(action.node, action.identity)}, which was there already"
+    for fields in adopting(action.differences)[1:]:
+        yield "update", _said(replace(action, differences=fields))
 
 
 def attributed(
@@ -118,11 +137,15 @@ def _judged(
     if node is None or (node.key or "") != act.key:
         return [], []  # another generation is wanted by now, and nothing looks at this one
     standing = plan.standings[node.id]
+    if standing.reason == "NameTaken":
+        return [], []  # it is not ours: nothing of it is our doing
     if act.verb == "end":
         return _ended(act, node, standing, action, at)
     live = snapshot.seen[node.id]
     if isinstance(live, Unknown) or isinstance(snapshot.transfers.get(node.id), Progress):
         return [], [act]
+    if act.verb == "adopt":
+        return _adopted(act, live, node, at)
     is_there = isinstance(live, Found)
     if action is not None and not (is_there and action.verb == "update" and act.verb == "create"):
         return [], []  # it is to be done again, and is announced again
@@ -134,6 +157,16 @@ def _judged(
         told, left = _ended(follow, node, standing, action, at)
         return [started, *told], left
     return [event(act.reason, node.id, act.message, at)], []
+
+
+def _adopted(act: Act, live: Found | Absent, node: Node, at: str) -> tuple[list[Event], list[Act]]:
+    """It is once it carries our tag. One that came to nothing is announced again, if it is wanted still."""
+    if not isinstance(live, Found) or live.tags is None:
+        return [], []
+    if isinstance(live.tags, Unknown):
+        return [], [act]
+    is_ours = owner_in(live.tags) == owner_in(node.desired.tags)
+    return ([event(act.reason, node.id, act.message, at)] if is_ours else []), []
 
 
 def _gone(act: Act, snapshot: Snapshot, at: str) -> tuple[list[Event], list[Act]]:

@@ -1,15 +1,18 @@
 """The flap guard: who is repaired again and again fights somebody, and a person must say who gives way. Pure.
 
-Repairs of a field that were undone count: from the third within an hour each next one waits twice as long, and after
-the sixth within a day none is made until a person acts. A mistake that is made once is put right at once all the same.
+Repairs of a field that were undone count, each field of each node by itself: from the third within an hour each next one
+waits twice as long, and after the sixth within a day none is made until a person acts. A mistake that is made once is put
+right at once all the same, and so is another field beside one that is fought over.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import cast
 
+from trimtab.core.kind import Difference
 from trimtab.core.times import rfc3339, time_in
-from trimtab.plan.drifts import DAY, UNKNOWN, DriftRecord
+from trimtab.plan.drifts import DAY, UNKNOWN, DriftRecord, changes_of
 
 FREE, LAST = 3, 6  # repairs within an hour before the next one waits, and within a day before a person is asked
 FIRST_WAIT = timedelta(minutes=1)  # doubled by each repair after
@@ -18,7 +21,7 @@ _HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Fight:
-    """What is changed again after each repair."""
+    """Fields of one node that are changed again after each repair."""
 
     node: str
     paths: tuple[str, ...]  # "": the whole resource
@@ -46,23 +49,72 @@ class Fight:
         )
 
 
-def fights(records: Sequence[DriftRecord], now: datetime) -> Mapping[str, Fight]:
-    """What is not to be repaired now, by node."""
-    return {node: fight for node in dict.fromkeys(each.node for each in records) if (fight := _judged(node, records, now))}
+def fights(records: Sequence[DriftRecord], now: datetime) -> Mapping[str, tuple[Fight, ...]]:
+    """What is not to be repaired now, by node: what a person is asked about first, then what is put off."""
+    return {node: found for node in dict.fromkeys(each.node for each in records) if (found := _judged(node, records, now))}
 
 
-def _judged(node: str, records: Sequence[DriftRecord], now: datetime) -> Fight | None:
+def parted(found: Sequence[Difference], fought: Sequence[Fight]) -> tuple[tuple[Difference, ...], tuple[Difference, ...]]:
+    """(what may be repaired, what is left since all that differs in it is fought over).
+
+    Where a kind writes several fields with one call, the repair of one sets those that are fought over too.
+    """
+    paths = frozenset(path for each in fought for path in each.paths)
+    parts = [part for each in found for part in _by_tag(each, paths)]
+    held = tuple(each for each in parts if _is_held(each, paths))
+    return tuple(each for each in parts if not _is_held(each, paths)), held
+
+
+def _is_held(each: Difference, fought: Collection[str]) -> bool:
+    own = _paths((each,))
+    return bool(own) and own <= frozenset(fought)
+
+
+def _by_tag(each: Difference, fought: Collection[str]) -> Iterator[Difference]:
+    """Tags are written each by itself, though their difference is one: those that are fought over apart from the rest."""
+    names = {path.removeprefix("tags.") for path in fought}
+    if each.path != "tags" or not isinstance(each.have, Mapping) or not isinstance(each.want, Mapping):
+        yield each
+        return
+    have, want = cast(Mapping[str, object], each.have), cast(Mapping[str, object], each.want)
+    for is_fought in (False, True):
+        old = {name: value for name, value in have.items() if (name in names) is is_fought}
+        new = {name: value for name, value in want.items() if (name in names) is is_fought}
+        if old != new:
+            yield replace(each, have=old, want=new)
+
+
+def about(found: Sequence[Difference], fought: Sequence[Fight]) -> tuple[Fight, ...]:
+    """The fights over one of those; of a deletion (no differences), those over whether it is there."""
+    return tuple(each for each in fought if _paths(found) & set(each.paths))
+
+
+def _paths(found: Sequence[Difference]) -> frozenset[str]:
+    """As records have them: a difference of tags is one for each tag."""
+    return frozenset(each.path for each in changes_of(found))
+
+
+def _judged(node: str, records: Sequence[DriftRecord], now: datetime) -> tuple[Fight, ...]:
     counted = [each for each in records if each.node == node and each.counts]
     times = _repairs(counted, now)
-    who = next((each.who for each in reversed(counted) if each.who not in ("", UNKNOWN)), "")
-    held = [each for each in counted if each.done == "held" and not each.ended]
-    lost = sorted({path for path, at in times.items() if len(at) >= LAST} | {path for each in held for path in each.paths})
-    if lost:  # one that is held stays so, however long ago its repairs are by now
-        return Fight(node, tuple(lost), max((len(each) for each in times.values()), default=0) or LAST, who, None)
-    waits = {path: until for path, at in times.items() if (until := _next(at, now)) > now}
-    if not waits:
-        return None
-    return Fight(node, tuple(sorted(waits)), max(len(times[path]) for path in waits), who, max(waits.values()))
+    held = {path for each in counted if each.done == "held" and not each.ended for path in each.paths}
+    # One that is held stays so, however long ago its repairs are by now.
+    lost = sorted({path for path, at in times.items() if len(at) >= LAST} | held)
+    waits = {path: until for path, at in times.items() if path not in lost and (until := _next(at, now)) > now}
+    found: list[Fight] = []
+    if lost:
+        most = max((len(times.get(path, ())) for path in lost), default=0)
+        found.append(Fight(node, tuple(lost), most or LAST, _who(counted, lost), None))
+    if waits:
+        most = max(len(times[path]) for path in waits)
+        found.append(Fight(node, tuple(sorted(waits)), most, _who(counted, waits), max(waits.values())))
+    return tuple(found)
+
+
+def _who(counted: Sequence[DriftRecord], paths: Collection[str]) -> str:
+    """Who changed one of those fields last, as far as it is known."""
+    named = (each.who for each in reversed(counted) if each.who not in ("", UNKNOWN) and not each.paths.isdisjoint(paths))
+    return next(named, "")
 
 
 def _repairs(counted: Sequence[DriftRecord], now: datetime) -> Mapping[str, Sequence[datetime]]:

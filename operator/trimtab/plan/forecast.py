@@ -1,11 +1,15 @@
 """All waves of a plan: the first is what is decided now, the rest what will follow if every wave ends well."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trimtab.core.kind import Difference
+from trimtab.core.kind import Difference, owner_in
 from trimtab.graph.node import Graph, Node
+from trimtab.plan.drift import Rules
 from trimtab.plan.plan import Action, History, Kinds, Plan, plan
 from trimtab.plan.snapshot import Found, Snapshot
+
+_RULES = Rules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +24,9 @@ class Forecast:
         return (*self.first.actions, *(action for wave in self.later for action in wave))
 
 
-def forecast(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds) -> Forecast:
-    """List every wave."""
-    first = plan(graph, snapshot, history, kinds)
+def forecast(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds, rules: Rules = _RULES) -> Forecast:
+    """List every wave. rules: as for `plan`."""
+    first = plan(graph, snapshot, history, kinds, rules)
     decided = {action.node for action in first.actions}
     fresh = {action.node for action in first.actions if action.verb in ("create", "replace")}
     depth: dict[str, int] = dict.fromkeys(decided, 0)
@@ -43,8 +47,13 @@ def _foreseen(node: Node, snapshot: Snapshot, first: Plan, fresh: set[str]) -> A
     standing = first.standings[node.id]
     if standing.is_ == "moving":
         return Action("wait", node.id, standing.because)
-    if not isinstance(snapshot.seen[node.id], Found):
+    seen = snapshot.seen[node.id]
+    if not isinstance(seen, Found):
         return Action("create", node.id, standing.because, desired=node.desired)
+    if hasattr(node.desired, "tags") and isinstance(seen.tags, Mapping) and owner_in(seen.tags) is None:
+        return Action(
+            "adopt", node.id, standing.because, desired=node.desired
+        )  # else it would be refused, and wait for nobody
     changing = [ref for ref in node.refs if ref.node in fresh]
     if not changing:
         return None

@@ -5,11 +5,12 @@ absence, so it leads to no create, no delete and no green.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 from trimtab.core.kind import (
+    UID,
     AnyKind,
     Broken,
     Difference,
@@ -22,12 +23,13 @@ from trimtab.core.kind import (
     resolved,
 )
 from trimtab.graph.node import Graph, Node
+from trimtab.plan.adoption import foreign_tags, holder_in
 from trimtab.plan.drift import Mode, Rules, settled_digest
-from trimtab.plan.fights import Fight
+from trimtab.plan.fights import Fight, about, parted
 from trimtab.plan.snapshot import Absent, Found, Seen, Snapshot, Stale
 
-ActionVerb: TypeAlias = Literal["create", "update", "replace", "delete", "wait", "refuse"]
-WRITES: frozenset[str] = frozenset({"create", "update", "replace", "delete"})
+ActionVerb: TypeAlias = Literal["create", "adopt", "update", "replace", "delete", "wait", "refuse"]
+WRITES: frozenset[str] = frozenset({"create", "adopt", "update", "replace", "delete"})
 _UNREAD_S = 5.0  # look again after a read that failed
 _TRANSFER_S = 1.0
 _DELETE_S = 1.0
@@ -41,8 +43,10 @@ class Action:
     node: str
     because: str  # shown in the plan, the event and the log
     differences: tuple[Difference, ...] = ()
-    desired: Any = None  # resolved; for create, update, replace
-    observed: Any = None  # for update, delete, a create that tries again; a replace without it makes the new one first
+    desired: Any = None  # resolved; for create, adopt, update, replace
+    observed: Any = (
+        None  # for adopt, update, delete, a create that tries again; a replace without it makes the new one first
+    )
     identity: str = ""  # what the ledger keeps of it
     is_drift: bool = False  # the world moved, not the document
     despite: str = ""  # why the flap guard would leave it alone, where a person has it repaired all the same
@@ -62,7 +66,8 @@ class Standing:
     progress: Progress | None = None
     look_again_s: float = 0.0
     after: str = ""  # the node it waits for
-    drift: tuple[Difference, ...] = ()  # seen and left as it is, since the document says so
+    drift: tuple[Difference, ...] = ()  # seen and left as it is, since the document or the flap guard says so
+    fights: tuple[Fight, ...] = ()  # over that, or over whether it is there
 
     @property
     def is_ok(self) -> bool:
@@ -100,7 +105,8 @@ class History:
     # (reason, because) of each release that may not run, by 12 digits of its key
     barred: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     settled: Mapping[str, str] = field(default_factory=dict[str, str])  # settled_digest of each node when last converged
-    fights: Mapping[str, Fight] = field(default_factory=dict[str, Fight])  # what the flap guard says, by node
+    # What the flap guard says, by node; what a person is asked about comes first.
+    fights: Mapping[str, tuple[Fight, ...]] = field(default_factory=dict[str, tuple[Fight, ...]])
     is_guarded: bool = True  # whether that is followed: a person's own apply repairs all the same
 
     def is_settled(self, node: Node) -> bool:
@@ -135,9 +141,9 @@ def plan(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds, rules
         # Another task definition for the service is an edit of the release: a Ref looks the same before and after.
         settled[node.id] = history.is_settled(node) and all(settled[ref.node] for ref in node.refs)
         desired = resolved(node.desired, values) if node.refs else node.desired
-        fight = history.fights.get(node.id) if settled[node.id] else None
+        fought = history.fights.get(node.id, ()) if settled[node.id] else ()
         case = _Case(
-            node, kinds[node.kind], desired, transfer, blocker, replaces, rules, settled[node.id], snapshot.at, fight,
+            node, kinds[node.kind], desired, transfer, blocker, replaces, rules, settled[node.id], snapshot.at, fought,
             history.is_guarded,
         )  # fmt: skip
         standing, action = _decide(case, seen, history)
@@ -187,7 +193,7 @@ class _Case:
     rules: Rules
     is_settled: bool
     at: datetime
-    fight: Fight | None  # what the flap guard says of it
+    fights: tuple[Fight, ...]  # what the flap guard says of it
     is_guarded: bool
 
     @property
@@ -196,13 +202,13 @@ class _Case:
         return self.rules.mode(self.kind.name) if self.is_settled else "correct"
 
     @property
-    def held(self) -> Fight | None:
-        """Why drift is not repaired now, though the policy would have it repaired."""
-        return self.fight if self.is_guarded else None
+    def held(self) -> tuple[Fight, ...]:
+        """Why some drift is not repaired now, though the policy would have it repaired."""
+        return self.fights if self.is_guarded else ()
 
-    @property
-    def despite(self) -> str:
-        return self.fight.because if self.fight else ""
+    def despite(self, drift: tuple[Difference, ...] = ()) -> str:
+        """Why the guard would leave it alone: those differences, or that it is gone."""
+        return _because(about(drift, self.fights))
 
     @property
     def waits_for(self) -> str | None:
@@ -221,15 +227,29 @@ def _decide(case: _Case, seen: Seen, history: History) -> Decision:
         return _unread(seen), None
     if isinstance(seen, Absent):
         return _make(case) if case.mode == "correct" else _gone(case)
-    return _refuse(case, seen, history) or _repair(case, seen) or _state(case, seen)
+    return _claim(case, seen, history) or _repair(case, seen) or _state(case, seen)
 
 
-def _left(fight: Fight, at: datetime, drift: tuple[Difference, ...]) -> Standing:
-    """How a node stands that is fought over. What is there holds up nothing else; what is gone does."""
-    again_s = max(1.0, (fight.until - at).total_seconds()) if fight.until else 0.0
-    if drift:
-        return Standing("ok", fight.because, fight.reason, look_again_s=again_s, drift=drift)
-    return Standing("pending" if fight.until else "broken", fight.because, fight.reason, look_again_s=again_s)
+def _left(found: tuple[Fight, ...], at: datetime, drift: tuple[Difference, ...]) -> Standing:
+    """How a node stands that is fought over. What is there holds up nothing else; what is gone does.
+
+    found: at least one, the worst first.
+    """
+    waits = [max(1.0, (each.until - at).total_seconds()) for each in found if each.until]
+    is_: Literal["ok", "pending", "broken"] = "ok" if drift else "pending" if found[0].until else "broken"
+    return Standing(is_, _because(found), found[0].reason, look_again_s=min(waits, default=0.0), drift=drift, fights=found)
+
+
+def _because(found: tuple[Fight, ...]) -> str:
+    return "; ".join(each.because for each in found)
+
+
+def _beside(standing: Standing, left: Standing | None) -> Standing:
+    """How a node stands of which a part is left to a fight while the rest is acted on."""
+    if left is None:
+        return standing
+    because = f"{standing.because}; {left.because}"
+    return replace(standing, because=because, reason=left.reason, drift=left.drift, fights=left.fights)
 
 
 def _gone(case: _Case) -> Decision:
@@ -244,8 +264,8 @@ def _make(case: _Case) -> Decision:
         return Standing("broken", case.transfer.because, case.transfer.reason), None
     if case.waits_for:
         return _waiting(case.waits_for), None
-    if case.held and not case.replaces:
-        return _left(case.held, case.at, ()), None
+    if (fought := about((), case.held)) and not case.replaces:
+        return _left(fought, case.at, ()), None
     identity = case.kind.identity(case.desired)
     if case.replaces:
         because = f"replaces {case.replaces}, which goes afterwards"
@@ -254,7 +274,13 @@ def _make(case: _Case) -> Decision:
         )
     why = "it was deleted outside" if case.is_settled else "it does not exist"
     action = Action(
-        "create", case.node.id, why, desired=case.desired, identity=identity, is_drift=case.is_settled, despite=case.despite
+        "create",
+        case.node.id,
+        why,
+        desired=case.desired,
+        identity=identity,
+        is_drift=case.is_settled,
+        despite=case.despite(),
     )
     return Standing("pending", "to be created"), action
 
@@ -264,29 +290,68 @@ def _replaced(node: Node, snapshot: Snapshot) -> str:
     return next((each.identity for each in there), "")
 
 
-def _refuse(case: _Case, seen: Found, history: History) -> Decision | None:
-    """Nothing without our tag and uid is changed; a name clash names both."""
+def _claim(case: _Case, seen: Found, history: History) -> Decision | None:
+    """Nothing without our tag and uid is changed, unless the document has it adopted; a name clash names both."""
     if isinstance(seen.tags, Unknown):
         return _unread(seen.tags), None
-    owner, holder = history.owner_of(case.node), owner_in(seen.tags or {})
-    if seen.tags is None or not hasattr(case.desired, "tags") or holder == owner:
+    owner = history.owner_of(case.node)
+    if seen.tags is None or not hasattr(case.desired, "tags") or owner_in(seen.tags) == owner:
         return None
-    identity = case.kind.identity(case.desired)
+    identity, adoption = case.kind.identity(case.desired), case.rules.adoption
+    holder = holder_in(seen.tags, case.desired.tags)
     whose = f"carries the owner tag of {holder}" if holder else "does not carry our owner tag"
     because = f"{case.kind.name} {identity} exists and {whose}; this deployment's is {owner}"
-    return Standing("refused", because, "NameTaken"), Action("refuse", case.node.id, because, identity=identity)
+    if holder or adoption.mode == "never":
+        return _refused(case.node, because, identity)
+    found = (*case.kind.diff(case.desired, seen.observed), *foreign_tags(seen.tags, case.desired.tags))
+    drift = _owned(case, found)
+    if bar := adoption.bar(case.kind.name, identity, drift):
+        return _refused(case.node, f"{because}. {bar}", identity, drift)
+    return _adopt(case, seen, identity, drift)
+
+
+def _refused(node: Node, because: str, identity: str, drift: tuple[Difference, ...] = ()) -> Decision:
+    return Standing("refused", because, "NameTaken"), Action("refuse", node.id, because, drift, identity=identity)
+
+
+def _adopt(case: _Case, seen: Found, identity: str, drift: tuple[Difference, ...]) -> Decision:
+    """drift: what is not as declared, each declared tag by itself."""
+    if case.node.refs and (refs := refs_in(case.desired)):
+        return _waiting(refs[0].node), None  # whether it is as declared cannot be told yet
+    told = tuple(each for each in drift if case.mode == "correct" or each.path.startswith("tags."))
+    changes = (*_tag_drift(case.desired, seen), *(each for each in told if not each.path.startswith("tags.")))
+    free, left = _guarded(case, changes)
+    if left and not any(each.path == "tags" and UID in cast(Mapping[str, str], each.want) for each in free):
+        return _left(about(changes, case.held), case.at, changes), None  # without the tag nothing else may be written
+    paths = ", ".join(each.path for each in told)
+    because = f"it is there, and differs in {paths}" if paths else "it is there as declared"
+    action = Action(
+        "adopt", case.node.id, because, free, case.desired, seen.observed, identity, case.is_settled, case.despite(free)
+    )
+    return _beside(Standing("pending", "to be adopted"), left), action
+
+
+def _guarded(case: _Case, drift: tuple[Difference, ...]) -> tuple[tuple[Difference, ...], Standing | None]:
+    """(what of it may be written, how the rest stands, which the flap guard leaves; None where that is nothing)."""
+    free, held = parted(drift, case.held)
+    return (free, _left(about(held, case.held), case.at, held)) if held else (drift, None)
+
+
+def _owned(case: _Case, found: Sequence[Difference]) -> tuple[Difference, ...]:
+    """Those of the differences that are the document's to put right."""
+    return tuple(each for each in case.rules.watched(case.kind.name, found) if each.owner == "spec")
 
 
 def _repair(case: _Case, seen: Found) -> Decision | None:
-    found = (*case.kind.diff(case.desired, seen.observed), *_tag_drift(case.desired, seen))
-    drift = tuple(each for each in case.rules.watched(case.kind.name, found) if each.owner == "spec")
-    remedies = {each.remedy for each in drift}
-    if not drift or ("replace" in remedies and case.waits_for):
+    found = _owned(case, (*case.kind.diff(case.desired, seen.observed), *_tag_drift(case.desired, seen)))
+    if not found or (case.waits_for and any(each.remedy == "replace" for each in found)):
         return None
     if case.mode != "correct":  # what is left as it is cannot be judged against what is declared
-        return Standing("ok", drift=drift if case.mode == "report" else ()), None
-    if case.held:
-        return _left(case.held, case.at, drift), None
+        return Standing("ok", drift=found if case.mode == "report" else ()), None
+    drift, left = _guarded(case, found)
+    if left and not drift:
+        return left, None
+    remedies = {each.remedy for each in drift}
     identity, paths = case.kind.identity(case.desired), ", ".join(each.path for each in drift)
     if "refuse" in remedies:
         because = "; ".join(f"{each.path} is {each.have} and cannot become {each.want}" for each in drift)
@@ -294,9 +359,9 @@ def _repair(case: _Case, seen: Found) -> Decision | None:
     remedy: ActionVerb = "replace" if "replace" in remedies else "update"
     because = f"changed outside: {paths}" if case.is_settled else f"differs in {paths}"
     action = Action(
-        remedy, case.node.id, because, drift, case.desired, seen.observed, identity, case.is_settled, case.despite
+        remedy, case.node.id, because, drift, case.desired, seen.observed, identity, case.is_settled, case.despite(drift)
     )
-    return Standing("pending", f"to be {remedy}d: {paths}"), action
+    return _beside(Standing("pending", f"to be {remedy}d: {paths}"), left), action
 
 
 def _state(case: _Case, seen: Found) -> Decision:

@@ -106,12 +106,13 @@ def conditions(
         (node, each.drift, each.because) for node, each in plan.standings.items() if each.drift or each.reason in FOUGHT
     ]
     drift += [(action.node, action.differences, "") for action in plan.actions if action.is_drift]
+    fought = worst_fight(plan)
     return (
         condition("Ready", *(_left_alone(plan, suspended) or _ready(plan, stuck, held))),
         condition("Serving", *_serving(snapshot)),
         condition("Reconciling", "False" if settled or stuck or suspended else "True", *_moving(plan, troubles)),
         condition("Stalled", *(("True", *stuck) if stuck else ("False", _calm(settled), ""))),
-        condition("Drifted", *_drifted(drift)),
+        condition("Drifted", *_drifted(drift, fought or "Drifted")),
         condition("PinsOutdated", *_outdated(snapshot.outdated)),
         condition("Suspended", *_suspended(suspended)),
         *stages,
@@ -145,11 +146,16 @@ def _suspended(suspended: str) -> tuple[Truth, str, str]:
     return "True", "Suspended", f"left alone since {suspended}; `trimtab resume` ends that"
 
 
-def _drifted(drift: Sequence[tuple[str, Sequence[Difference], str]]) -> tuple[Truth, str, str]:
+def worst_fight(plan: Plan) -> str:
+    """The reason of what the flap guard leaves alone, that for which a person is asked before any other; "" for nothing."""
+    return max((each.reason for each in plan.standings.values() if each.reason in FOUGHT), key=FOUGHT.index, default="")
+
+
+def _drifted(drift: Sequence[tuple[str, Sequence[Difference], str]], reason: str) -> tuple[Truth, str, str]:
     if not drift:
         return "False", "AsDeclared", ""
     found = [(f"{node}: {told(each) or 'deleted outside'}", because) for node, each, because in drift]
-    return "True", "Drifted", "; ".join(f"{said} ({because})" if because else said for said, because in found)
+    return "True", reason, "; ".join(f"{said} ({because})" if because else said for said, because in found)
 
 
 def _outdated(said: Sequence[str]) -> tuple[Truth, str, str]:
@@ -175,10 +181,9 @@ def _ready(plan: Plan, stuck: tuple[str, str] | None, held: int | None) -> tuple
         return "False", stuck[0], stuck[1]
     if held is not None:
         return "False", "Held", f"revision {held} is held by a rollback; `trimtab release` ends it, or a changed document"
-    fought = {node: each for node, each in plan.standings.items() if each.reason in FOUGHT}
-    if fought:
-        worst = max((each.reason for each in fought.values()), key=FOUGHT.index)
-        return "False", worst, "; ".join(f"{node}: {each.because}" for node, each in fought.items() if each.reason == worst)
+    if worst := worst_fight(plan):
+        fought = {node: each for node, each in plan.standings.items() if each.reason == worst}
+        return "False", worst, "; ".join(f"{node}: {each.because}" for node, each in fought.items())
     left = [node for node, each in plan.standings.items() if each.drift]
     if left:
         return "False", "Drifted", f"changed outside and left so by the drift policy: {', '.join(left)}"

@@ -102,6 +102,24 @@ def test_the_keys_of_the_json_are_those_of_the_reference():
         assert f"`{key}`" in text, key
 
 
+def test_what_is_adopted_is_shown_with_the_fields_that_change_and_what_is_not_with_the_reason():
+    differing = (
+        Difference("tags", {"team": "a"}, {"trimtab.dev/uid": "u"}),
+        Difference("imageTagMutability", "MUTABLE", "IMMUTABLE"),
+    )
+    adopts = Action("adopt", REPOSITORY, "it is there, and differs in imageTagMutability", differing, identity="trimtab/a/b")
+    refuses = Action("refuse", SERVICE, "it exists and is not ours", identity="cluster|b")
+    changes = Changes((HISTORY,), (), Causes({REPOSITORY: Cause((HISTORY,)), SERVICE: Cause((HISTORY,))}))
+    later = (Action("adopt", IMAGE, f"known after {JOB}"),)
+    body = plan_body("a/b", "local", 1, Forecast(Plan((adopts, refuses), {}), (later,)), changes, set(), "f")
+    assert (body["summary"]["adopt"], [row["does"] for row in body["actions"]]) == (2, ["adopt", "refuse", "adopt"])
+    text = "\n".join(lines(body))
+    assert "  = adopt    ecr.Repository/repository           trimtab/a/b" in text
+    assert "because it is there, and differs in imageTagMutability" in text
+    assert "imageTagMutability: MUTABLE -> IMMUTABLE" in text
+    assert "because it exists and is not ours" in text
+
+
 def test_nothing_to_do_is_said_in_a_line():
     body = plan_body("a/b", "local", 1, Forecast(Plan((), {}), ()), Changes(), set(), "f")
     assert (list(lines(body)), body["generation"]) == (["a/b in local: no changes"], 1)

@@ -87,7 +87,7 @@ def fought(times: int) -> tuple[Ledger, datetime]:
     ledger, now = LEDGER, NOW
     while sum(each.done == "repaired" for each in ledger.drifts) < times:
         ledger = passed(ledger, 9, now=now)
-        waits = fights_of(ledger, WANTED, now).get(NODE)
+        waits = next(iter(fights_of(ledger, WANTED, now).get(NODE, ())), None)
         now = waits.until if waits and waits.until else now + timedelta(seconds=1)
     return ledger, now
 

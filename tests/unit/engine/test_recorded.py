@@ -2,9 +2,20 @@
 
 from dataclasses import dataclass
 
-from trimtab.engine.ledger import Resource
-from trimtab.engine.recorded import are_tags_recorded, tags_digest
-from trimtab.graph.node import Node
+import pytest
+
+from boxes import HISTORY, KINDS, OURS, Box, SeenBox, look
+from samples_compile import FACTS
+from trimtab.core.kind import UID
+from trimtab.engine.book import Book
+from trimtab.engine.ledger import Lease, Ledger, Resource, Shared
+from trimtab.engine.recorded import announce, are_tags_recorded, tags_digest, unrecorded
+from trimtab.engine.view import View
+from trimtab.graph.node import Node, graph_of
+from trimtab.plan.adoption import Adoption
+from trimtab.plan.drift import Rules
+from trimtab.plan.plan import plan
+from trimtab.plan.snapshot import Absent, Found, Seen
 
 JOB, KIND = "sagemaker.TrainingJob/training", "sagemaker.TrainingJob"
 
@@ -26,3 +37,42 @@ def test_tags_are_recorded_for_each_generation_of_a_node():
     assert are_tags_recorded(second, known)
     assert not are_tags_recorded(second, known[1:])
     assert not are_tags_recorded(job("a", {"key": "3"}, "1"), known)
+
+
+BOX = "test.Box/one"
+LEDGER = Ledger("uid1", "vision", "digits", "local", "123456789012", "us-east-1")
+ALLOWED = Rules(adoption=Adoption("takeOver", "vision", "local", ("one",), ("vision",)))
+UNTAGGED, TAGGED, OTHER = Found(SeenBox("one"), {}), Found(SeenBox("one"), OURS), Found(SeenBox("one", size=2), OURS)
+
+
+def passed(book: Book, seen: Seen, *, shared: bool) -> Resource | None:
+    """What is recorded of the box by a pass that finds it so, before it acts."""
+    owner = book.shared.uid if shared else book.ledger.uid
+    node = Node(BOX, "release", Box("one", tags={UID: owner}), shared=shared)
+    if isinstance(seen, Found) and seen.tags:
+        seen = Found(seen.observed, {UID: owner})
+    graph = graph_of([node], {})
+    snapshot = look(graph, {BOX: seen})
+    view = View(graph, snapshot, plan(graph, snapshot, HISTORY, KINDS, ALLOWED), FACTS, book.ledger, HISTORY)
+    found = tuple(unrecorded(view, KINDS, (*book.ledger.resources, *book.shared.resources)))
+    announce(book, view, found, Lease("me", "later"), "now")
+    return next(iter(book.shared.resources if shared else book.ledger.resources), None)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_an_adoption_is_recorded_before_it_is_made_and_proven_by_its_tag(shared):
+    book = Book(LEDGER, None, Shared("env1", "local"), None)
+    announced = passed(book, UNTAGGED, shared=shared)
+    assert announced
+    assert (announced.adopted, announced.tags, announced.shared) == (True, "", shared)
+    assert passed(book, UNTAGGED, shared=shared) == announced  # it came to nothing, and its tags are read again
+    proven = passed(book, TAGGED, shared=shared)
+    assert proven
+    assert (proven.adopted, bool(proven.tags)) == (True, True)
+    assert passed(book, TAGGED, shared=shared) == proven
+    changed = passed(book, OTHER, shared=shared)
+    assert changed
+    assert changed.adopted  # an update makes it no more ours than it was
+    anew = passed(book, Absent(), shared=shared)
+    assert anew
+    assert not anew.adopted  # and what was deleted outside is made by us

@@ -117,6 +117,19 @@ def test_past_the_time_in_which_the_trail_delivers_it_stays_unknown(witness):
     assert trail.asked == []
 
 
+def test_while_we_do_not_know_who_we_are_nobody_is_named():
+    known: list[str] = []
+    nameless, trail = Witness(lambda: known[0] if known else ""), Trail(UPDATE)
+    assert heard(nameless, trail) == (LEDGER, ())
+    assert who(heard(nameless, trail, minutes=14)[0]) == [""]
+    assert trail.asked == []  # the answer would be of no use yet
+    assert who(heard(nameless, trail, minutes=15)[0]) == ["unknown"]
+    known.append(ANA)  # it was us, then: still nobody else is to blame
+    assert heard(nameless, Trail(UPDATE), minutes=14) == (LEDGER, ())
+    known[0] = US
+    assert who(heard(Witness(lambda: known[0]), Trail(UPDATE), minutes=14)[0]) == [ANA]
+
+
 def test_no_more_than_a_lookup_a_second_is_made_and_each_record_now_and_then(witness):
     many = replace(LEDGER, drifts=tuple(replace(RECORD, first=rfc3339(NOW - timedelta(seconds=each))) for each in range(40)))
     trail = Trail()

@@ -148,7 +148,6 @@ def test_every_code_that_is_raised_is_explained():
         ("image.packaging", "fetched"),
         ("image.builder", "codebuild"),
         ("monitoring.action", "retrain"),
-        ("policy.adoption", "takeOver"),
     ],
 )
 def test_a_field_whose_part_is_not_built_is_refused_and_says_so(path, value):

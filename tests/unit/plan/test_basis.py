@@ -3,7 +3,7 @@
 import pytest
 
 from boxes import HISTORY, KINDS, OURS, SeenBox, box, look
-from trimtab.core.kind import Moving, Unknown
+from trimtab.core.kind import UID, Moving, Unknown
 from trimtab.graph.node import graph_of
 from trimtab.plan.basis import basis, moved
 from trimtab.plan.drift import Rules
@@ -23,6 +23,10 @@ def there(**fields) -> Found:
     return Found(SeenBox("", **fields), OURS)
 
 
+def held_by(uid: str | None) -> Found:
+    return Found(SeenBox(""), {UID: uid} if uid else {})
+
+
 @pytest.mark.parametrize(
     ("before", "now", "named"),
     [
@@ -35,6 +39,9 @@ def there(**fields) -> Found:
         pytest.param(there(), Unknown("no"), [f"{A}: it is there -> it could not be read"], id="not read"),
         pytest.param(there(), there(state=Moving("runs")), [], id="a state is no field"),
         pytest.param(there(), there(id="other"), [], id="what nobody declares"),
+        pytest.param(there(), held_by(None), [f"{A} owner: this deployment -> nobody"], id="its owner tag was taken away"),
+        pytest.param(held_by(None), held_by("uid2"), [f"{A} owner: nobody -> uid2"], id="another took it"),
+        pytest.param(held_by(None), held_by(None), [], id="it is nobody's still"),
     ],
 )
 def test_what_moved_is_named(before, now, named):

@@ -7,6 +7,7 @@ import pytest
 from boxes import HISTORY, KINDS, OURS, Box, SeenBox, box, look
 from trimtab.graph.node import graph_of
 from trimtab.plan.drift import Rules, settled_digest, told
+from trimtab.plan.forecast import forecast
 from trimtab.plan.plan import History, plan
 from trimtab.plan.snapshot import Absent, Found
 
@@ -89,3 +90,10 @@ def test_a_reference_to_what_the_document_changed_is_an_edit_too():
     assert (action.node, action.is_drift) == ("test.Box/two", False)
     same = plan(before, look(before, {**seen, ONE: Found(SeenBox("one", id="new"), OURS)}), history, KINDS)
     assert same.actions[0].is_drift
+
+
+@pytest.mark.parametrize("rules", [Rules("report"), Rules("off"), Rules(ignore=("test.Box:size",))])
+def test_a_forecast_follows_the_same_rules_as_a_pass(rules):
+    snapshot = look(GRAPH, {ONE: BIGGER})
+    assert [each.verb for each in forecast(GRAPH, snapshot, SETTLED, KINDS).actions] == ["update"]
+    assert forecast(GRAPH, snapshot, SETTLED, KINDS, rules).actions == ()
