@@ -110,6 +110,20 @@ def test_the_same_create_is_idempotent_and_another_of_its_name_is_refused(elb: A
         make.group(Name="twins", Port=9090)
 
 
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html
+def test_a_protocol_version_that_is_empty_is_one_that_was_not_given(elb: Any, make: Maker) -> None:
+    (group,) = elb.describe_target_groups(TargetGroupArns=[make.group(ProtocolVersion="")])["TargetGroups"]
+    assert group["ProtocolVersion"] == "HTTP1"
+
+
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeCapacityReservation.html
+def test_no_load_balancer_has_reserved_capacity(elb: Any, make: Maker) -> None:
+    found = elb.describe_capacity_reservation(LoadBalancerArn=make.balancer()["LoadBalancerArn"])
+    assert found["CapacityReservationState"] == []
+    assert "MinimumLoadBalancerCapacity" not in found
+    assert code_of(elb.describe_capacity_reservation, **NO_BALANCER) == "LoadBalancerNotFound"
+
+
 @pytest.mark.parametrize(
     ("given", "code"),
     [
