@@ -215,8 +215,14 @@ def _route(path: str, verb: str, method: Mapping[str, Any], integration: Mapping
         str(integration.get("integrationTarget", "")),
         min(int(integration.get("timeoutInMillis", _TIMEOUT_MS)), _TIMEOUT_MS) / 1000,
         _mock(integration),
-        _static(integration.get("requestParameters", {}), "integration.request.header."),
+        _static(_but_path(integration.get("requestParameters", {})), "integration.request.header."),
     )
+
+
+def _but_path(mapped: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without what fills a variable of the URI's from that of the same name of the resource's path: that is done always."""
+    same = {name: name.replace("integration.", "method.", 1) for name in mapped if ".request.path." in name}
+    return {name: value for name, value in mapped.items() if same.get(name) != value}
 
 
 def _mock(integration: Mapping[str, Any]) -> tuple[int, Mapping[str, str]]:
