@@ -206,6 +206,25 @@ def answered(url: str, status: int) -> urllib3.BaseHTTPResponse | None:
     return reply if reply.status == status else None
 
 
+# https://docs.aws.amazon.com/apigateway/latest/api/API_UpdateStage.html
+def test_settings_of_methods_are_shown_with_their_defaults_and_can_be_removed(api: Maker):
+    preflight(api, api.resource("predict"))
+    deployment = api("CreateDeployment", stageName="live")["id"]
+    edits = [("throttling/rateLimit", "50"), ("caching/enabled", "false"), ("caching/ttlInSeconds", "60")]
+    patches = [{"op": "replace", "path": f"/*/*/{name}", "value": value} for name, value in edits]
+    settings = api("UpdateStage", stageName="live", patchOperations=patches)["methodSettings"]["*/*"]
+    assert (settings["throttlingRateLimit"], settings["throttlingBurstLimit"]) == (50.0, 5000)
+    assert (settings["cachingEnabled"], settings["cacheTtlInSeconds"]) == (False, 60)
+    cached = {"op": "replace", "path": "/*/*/caching/enabled", "value": "true"}
+    assert refused(api, "UpdateStage", stageName="live", patchOperations=[cached]) == "BadRequestException"
+    api("UpdateStage", stageName="live", patchOperations=[{"op": "remove", "path": "/*/*"}])
+    assert api("GetStage", stageName="live")["methodSettings"] == {}
+    api("UpdateDeployment", deploymentId=deployment, patchOperations=[
+        {"op": "replace", "path": "/description", "value": "first"},
+    ])  # fmt: skip
+    assert api("GetDeployment", deploymentId=deployment)["description"] == "first"
+
+
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-import-api.html
 def test_resources_of_a_body_keep_their_ids_and_can_be_read_one_by_one(api: Maker):
     def put(*paths: str) -> None:

@@ -27,6 +27,22 @@ _SETTINGS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "metrics/enabled": ("metricsEnabled", _truth),
     "logging/loglevel": ("loggingLevel", str),
     "logging/dataTrace": ("dataTraceEnabled", _truth),
+    "caching/enabled": ("cachingEnabled", _truth),
+    "caching/ttlInSeconds": ("cacheTtlInSeconds", int),
+    "caching/dataEncrypted": ("cacheDataEncrypted", _truth),
+    "caching/requireAuthorizationForCacheControl": ("requireAuthorizationForCacheControl", _truth),
+    "caching/unauthorizedCacheControlHeaderStrategy": ("unauthorizedCacheControlHeaderStrategy", str),
+}
+_SETTINGS_DEFAULTS: Mapping[str, Any] = {  # of a method that has any
+    "metricsEnabled": False,
+    "dataTraceEnabled": False,
+    "throttlingBurstLimit": 5000,
+    "throttlingRateLimit": 10_000.0,
+    "cachingEnabled": False,
+    "cacheTtlInSeconds": 300,
+    "cacheDataEncrypted": False,
+    "requireAuthorizationForCacheControl": True,
+    "unauthorizedCacheControlHeaderStrategy": "SUCCEED_WITH_RESPONSE_HEADER",
 }
 
 
@@ -210,20 +226,16 @@ class ApiGateway(Resources):
 
     def update_stage(self, arguments: Arguments, context: Context) -> Reply:
         api, stage = self._stage(arguments)
-        for path, value in _patches(arguments):
-            parts = path.lstrip("/").split("/")
-            setting = _SETTINGS.get("/".join(parts[-2:]))
-            if path == "/deploymentId":
+        for each in arguments.get("patchOperations") or ():
+            path, value = each["path"], str(each.get("value", ""))
+            if each["op"] == "remove":
+                _remove_of(stage, path)
+            elif path == "/deploymentId":
                 stage.deployment_id = self._deployment(api, value).id
             elif path == "/description":
                 stage.description = value
-            elif parts[0] == "variables" and len(parts) == 2:
-                stage.variables[parts[1]] = value
-            elif setting and len(parts) >= 4:
-                method = "/".join(parts[:-2]).replace("~1", "/")
-                stage.settings.setdefault(method, {})[setting[0]] = setting[1](value)
             else:
-                raise ServiceError("BadRequestException", f"Invalid patch path {path}")
+                _set_of(stage, path, value)
         stage.updated = context.now
         self.apis.put(api)
         return _stage(stage)
@@ -434,6 +446,33 @@ class ApiGateway(Resources):
         return plan
 
 
+def _set_of(stage: Stage, path: str, value: str) -> None:
+    """Set a variable, or a setting of a method: "/*/*/throttling/rateLimit". Raises ServiceError."""
+    parts = path.lstrip("/").split("/")
+    setting = _SETTINGS.get("/".join(parts[-2:]))
+    if parts[0] == "variables" and len(parts) == 2:
+        stage.variables[parts[1]] = value
+    elif setting == _SETTINGS["caching/enabled"] and value == "true":
+        raise ServiceError("BadRequestException", "The local cloud has no cache of stages")
+    elif setting and len(parts) >= 4:
+        stage.settings.setdefault(_method_key(parts[:-2]), {})[setting[0]] = setting[1](value)
+    else:
+        raise ServiceError("BadRequestException", f"Invalid patch path {path}")
+
+
+def _remove_of(stage: Stage, path: str) -> None:
+    """Remove a variable, or all settings of a method: "/*/*". Raises ServiceError."""
+    parts = path.lstrip("/").split("/")
+    if parts[0] == "variables" and len(parts) == 2:
+        stage.variables.pop(parts[1], None)
+    elif stage.settings.pop(_method_key(parts), None) is None:
+        raise ServiceError("BadRequestException", f"Invalid patch path {path}")
+
+
+def _method_key(parts: Sequence[str]) -> str:
+    return "/".join(parts).replace("~1", "/")
+
+
 def _missing(what: str, id: str) -> ServiceError:
     return ServiceError("NotFoundException", f"Invalid {what} identifier specified {id}", 404)
 
@@ -484,7 +523,7 @@ def _stage(stage: Stage) -> dict[str, Any]:
         "description": stage.description,
         "cacheClusterEnabled": False,
         "cacheClusterStatus": "NOT_AVAILABLE",
-        "methodSettings": {name: dict(value) for name, value in stage.settings.items()},
+        "methodSettings": {name: {**_SETTINGS_DEFAULTS, **value} for name, value in stage.settings.items()},
         "variables": dict(stage.variables),
         "tracingEnabled": False,
         "createdDate": stage.created,

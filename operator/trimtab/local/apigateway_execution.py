@@ -270,7 +270,7 @@ def _without(request: web.Request, *names: str) -> web.Request:
 
 
 def _bucket(limits: Mapping[str, Any], rate: str, burst: str, before: Bucket | None) -> Bucket | None:
-    if rate not in limits:
+    if limits.get(rate, -1) < 0:  # -1: not throttled
         return None
     new = Bucket(float(limits[rate]), float(limits.get(burst, limits[rate])))
     if before and (before.rate, before.burst) == (new.rate, new.burst):
