@@ -51,6 +51,7 @@ class Neighbours:
 
     def __init__(self, folder: Path, store: SqliteStore, account: str, region: str) -> None:
         os.environ.update(MOTO_ACCOUNT_ID=account, MOTO_ALLOW_NONEXISTENT_REGION="true", MOTO_DISABLE_GLOBAL_CORS="true")
+        os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # those of AWS, which roles are given by ARN
         self.lock = threading.RLock()
         self._store = store
         self._files = folder / "bodies"
