@@ -206,6 +206,41 @@ def answered(url: str, status: int) -> urllib3.BaseHTTPResponse | None:
     return reply if reply.status == status else None
 
 
+# https://docs.aws.amazon.com/apigateway/latest/api/API_UpdateRestApi.html
+def test_an_api_is_patched(api: Maker):
+    edits = [
+        {"op": "add", "path": "/binaryMediaTypes/image~1png"},
+        {"op": "add", "path": "/binaryMediaTypes/*~1*"},
+        {"op": "remove", "path": "/binaryMediaTypes/image~1png"},
+        {"op": "replace", "path": "/minimumCompressionSize", "value": "1024"},
+        {"op": "replace", "path": "/endpointConfiguration/types/EDGE", "value": "REGIONAL"},
+        {"op": "replace", "path": "/policy", "value": "{}"},
+    ]
+    changed = api("UpdateRestApi", patchOperations=edits)
+    assert (changed["binaryMediaTypes"], changed["minimumCompressionSize"]) == (["*/*"], 1024)
+    assert (changed["endpointConfiguration"]["types"], changed["policy"]) == (["REGIONAL"], "{}")
+    api("UpdateRestApi", patchOperations=[{"op": "replace", "path": "/minimumCompressionSize"}])
+    assert "minimumCompressionSize" not in api("GetRestApi")
+    unknown = [{"op": "replace", "path": "/colour", "value": "blue"}]
+    assert refused(api, "UpdateRestApi", patchOperations=unknown) == "BadRequestException"
+
+
+# https://docs.aws.amazon.com/apigateway/latest/api/API_PutGatewayResponse.html
+def test_a_gateway_response_is_put_and_cleared(api: Maker):
+    allowed = "gatewayresponse.header.Access-Control-Allow-Origin"
+    kind = {"responseType": "DEFAULT_4XX"}
+    assert api("GetGatewayResponse", **kind)["defaultResponse"] is True
+    put = api("PutGatewayResponse", **kind, responseParameters={allowed: "'*'"})
+    assert (put["defaultResponse"], put["responseParameters"]) == (False, {allowed: "'*'"})
+    edit = {"op": "replace", "path": f"/responseParameters/{allowed}", "value": "'https://shop.example'"}
+    api("UpdateGatewayResponse", **kind, patchOperations=[edit])
+    shown = {each["responseType"]: each for each in api("GetGatewayResponses")["items"]}
+    assert shown["DEFAULT_4XX"]["responseParameters"] == {allowed: "'https://shop.example'"}
+    api("DeleteGatewayResponse", **kind)
+    assert refused(api, "DeleteGatewayResponse", **kind) == "NotFoundException"
+    assert refused(api, "PutGatewayResponse", responseType="UNAUTHORIZED", statusCode="403") == "BadRequestException"
+
+
 # https://docs.aws.amazon.com/apigateway/latest/api/API_UpdateStage.html
 def test_settings_of_methods_are_shown_with_their_defaults_and_can_be_removed(api: Maker):
     preflight(api, api.resource("predict"))

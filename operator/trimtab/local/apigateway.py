@@ -10,27 +10,23 @@ from typing import Any
 
 from trimtab.local.apigateway_execution import Execution, own_headers_of
 from trimtab.local.apigateway_ids import key_value, short_id
-from trimtab.local.apigateway_methods import INTEGRATION
+from trimtab.local.apigateway_methods import INTEGRATION, truth, unescaped
 from trimtab.local.apigateway_records import Api, Deployment, Key, Stage, UsagePlan
 from trimtab.local.apigateway_resources import Resources, grown, methods_of, page
+from trimtab.local.apigateway_responses import GatewayResponses
 from trimtab.local.overlay import Arguments, Context, Reply, ServiceError, World
 from trimtab.local.shelf import Shelf
-
-
-def _truth(text: str) -> bool:
-    return text == "true"
-
 
 _SETTINGS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "throttling/rateLimit": ("throttlingRateLimit", float),
     "throttling/burstLimit": ("throttlingBurstLimit", int),
-    "metrics/enabled": ("metricsEnabled", _truth),
+    "metrics/enabled": ("metricsEnabled", truth),
     "logging/loglevel": ("loggingLevel", str),
-    "logging/dataTrace": ("dataTraceEnabled", _truth),
-    "caching/enabled": ("cachingEnabled", _truth),
+    "logging/dataTrace": ("dataTraceEnabled", truth),
+    "caching/enabled": ("cachingEnabled", truth),
     "caching/ttlInSeconds": ("cacheTtlInSeconds", int),
-    "caching/dataEncrypted": ("cacheDataEncrypted", _truth),
-    "caching/requireAuthorizationForCacheControl": ("requireAuthorizationForCacheControl", _truth),
+    "caching/dataEncrypted": ("cacheDataEncrypted", truth),
+    "caching/requireAuthorizationForCacheControl": ("requireAuthorizationForCacheControl", truth),
     "caching/unauthorizedCacheControlHeaderStrategy": ("unauthorizedCacheControlHeaderStrategy", str),
 }
 _SETTINGS_DEFAULTS: Mapping[str, Any] = {  # of a method that has any
@@ -46,7 +42,7 @@ _SETTINGS_DEFAULTS: Mapping[str, Any] = {  # of a method that has any
 }
 
 
-class ApiGateway(Resources):
+class ApiGateway(Resources, GatewayResponses):
     """The whole of the service that a deployment needs."""
 
     service = "apigateway"
@@ -92,6 +88,8 @@ class ApiGateway(Resources):
             endpoint=dict(arguments.get("endpointConfiguration") or {"types": ["EDGE"]}),
             key_source=arguments.get("apiKeySource", "HEADER"),
             disabled=bool(arguments.get("disableExecuteApiEndpoint")),
+            policy=arguments.get("policy", ""),
+            minimum_compression=arguments.get("minimumCompressionSize"),
             tags=dict(arguments.get("tags") or {}),
         )
         api.resources = grown({}, (), api.id)
@@ -131,17 +129,9 @@ class ApiGateway(Resources):
 
     def update_rest_api(self, arguments: Arguments, context: Context) -> Reply:
         api = self.api(arguments["restApiId"])
-        for path, value in _patches(arguments):
-            if path in ("/name", "/description"):
-                setattr(api, path[1:], value)
-            elif path == "/disableExecuteApiEndpoint":
-                api.disabled = value == "true"
-            elif path.startswith("/endpointConfiguration/types/"):
-                api.endpoint = {**api.endpoint, "types": [value]}
-            elif path == "/apiKeySource":
-                api.key_source = value
-            else:
-                raise ServiceError("BadRequestException", f"Invalid patch path {path}")
+        for each in arguments.get("patchOperations") or ():
+            removed = each["op"] == "remove"
+            _change_of(api, each["path"], None if removed else str(each.get("value", "")))
         self.apis.put(api)
         return _api(api)
 
@@ -446,6 +436,29 @@ class ApiGateway(Resources):
         return plan
 
 
+_BINARY, _TYPES = "/binaryMediaTypes/", "/endpointConfiguration/types/"
+
+
+def _change_of(api: Api, path: str, value: str | None) -> None:
+    """Change one setting of an API; None: it is removed. Raises ServiceError."""
+    if path in ("/name", "/description", "/policy"):
+        setattr(api, path[1:], value or "")
+    elif path == "/disableExecuteApiEndpoint":
+        api.disabled = value == "true"
+    elif path.startswith(_TYPES) and value:
+        api.endpoint = {**api.endpoint, "types": [value]}
+    elif path == "/apiKeySource" and value:
+        api.key_source = value
+    elif path == "/minimumCompressionSize":
+        api.minimum_compression = int(value) if value else None
+    elif path.startswith(_BINARY):
+        old = unescaped(path.removeprefix(_BINARY))
+        new = [] if value is None else [value or old]
+        api.binary = [*(each for each in api.binary if each not in (old, *new)), *new]
+    else:
+        raise ServiceError("BadRequestException", f"Invalid patch path {path}")
+
+
 def _set_of(stage: Stage, path: str, value: str) -> None:
     """Set a variable, or a setting of a method: "/*/*/throttling/rateLimit". Raises ServiceError."""
     parts = path.lstrip("/").split("/")
@@ -508,8 +521,14 @@ def _api(api: Api) -> dict[str, Any]:
         "rootResourceId": api.resources["/"],
         "tags": dict(api.tags),
     }
-    optional = {"description": api.description, "version": api.version, "binaryMediaTypes": list(api.binary)}
-    return shown | {name: value for name, value in optional.items() if value}
+    optional: dict[str, Any] = {
+        "description": api.description,
+        "version": api.version,
+        "binaryMediaTypes": list(api.binary),
+        "policy": api.policy,
+    }
+    size = {} if api.minimum_compression is None else {"minimumCompressionSize": api.minimum_compression}
+    return shown | {name: value for name, value in optional.items() if value} | size
 
 
 def _deployment(deployment: Deployment) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from trimtab.local.apigateway_records import Api, Key, UsagePlan
 from trimtab.local.http import forward
 from trimtab.local.overlay import World
 
+OWN_KINDS = ("DEFAULT_4XX", "DEFAULT_5XX")  # of the gateway responses, those that are simulated
 MAX_PAYLOAD = 10 * 1000 * 1000
 _TIMEOUT_MS = 29_000
 _VERBS = ("get", "put", "post", "delete", "options", "head", "patch", "x-amazon-apigateway-any-method")
@@ -186,7 +187,7 @@ def own_headers_of(body: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
     """The headers of the answers that are the gateway's own. Raises ValueError for what is not simulated."""
     responses: Mapping[str, Any] = body.get("x-amazon-apigateway-gateway-responses", {})
     for kind, response in responses.items():
-        if kind not in ("DEFAULT_4XX", "DEFAULT_5XX") or set(response) - {"responseParameters"}:
+        if kind not in OWN_KINDS or set(response) - {"responseParameters"}:
             raise ValueError(f"gateway response {kind}: the local cloud simulates headers of DEFAULT_4XX and DEFAULT_5XX")
     return {
         kind: _static(response.get("responseParameters", {}), "gatewayresponse.header.")

@@ -129,6 +129,11 @@ def reply_shown(pattern: str, reply: Mapping[str, Any]) -> Document:
     return shown | {"statusCode": str(shown["statusCode"])} | ({} if pattern == "default" else {"selectionPattern": pattern})
 
 
+def unescaped(name: str) -> str:
+    """A name as a JSON pointer writes it: "image~1png" -> "image/png"."""
+    return name.replace("~1", "/").replace("~0", "~")
+
+
 def truth(text: str) -> bool:
     return text == "true"
 
@@ -158,7 +163,7 @@ def patched(shown: Mapping[str, Any], operations: Any, parsers: Parsers) -> Docu
         holder, key = new, name
         if member:
             holder = new[name] = dict(new.get(name, {}))
-            key = member.replace("~1", "/").replace("~0", "~")
+            key = unescaped(member)
         if each["op"] == "remove":
             holder.pop(key, None)
         else:

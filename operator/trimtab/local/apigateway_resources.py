@@ -122,7 +122,7 @@ class Resources(Base):
 
     def update_method(self, arguments: Arguments, context: Context) -> Reply:
         api, path, verb, operation = self._operation(arguments)
-        new = _patched(_method(api, path, verb), arguments, METHOD_PATCHES)
+        new = patched_or_refused(_method(api, path, verb), arguments, METHOD_PATCHES)
         _check_method(new)
         _paths(api)[path][verb] = method_written(new, operation)
         self.apis.put(api)
@@ -147,7 +147,7 @@ class Resources(Base):
     def update_method_response(self, arguments: Arguments, context: Context) -> Reply:
         api, _, _, operation = self._operation(arguments)
         shown = response_shown(arguments["statusCode"], _response(operation, arguments))
-        return self._keep_response(api, operation, _patched(shown, arguments, RESPONSE_PATCHES))
+        return self._keep_response(api, operation, patched_or_refused(shown, arguments, RESPONSE_PATCHES))
 
     def delete_method_response(self, arguments: Arguments, context: Context) -> Reply:
         api, _, _, operation = self._operation(arguments)
@@ -177,7 +177,7 @@ class Resources(Base):
     def update_integration(self, arguments: Arguments, context: Context) -> Reply:
         api, path, verb, operation = self._operation(arguments)
         before = _integration(operation)
-        new = _patched(integration_shown(before, api.resources[path]), arguments, INTEGRATION_PATCHES)
+        new = patched_or_refused(integration_shown(before, api.resources[path]), arguments, INTEGRATION_PATCHES)
         return self._keep_integration(api, path, verb, new, before)
 
     def delete_integration(self, arguments: Arguments, context: Context) -> Reply:
@@ -211,7 +211,7 @@ class Resources(Base):
         api, _, _, operation = self._operation(arguments)
         integration = _integration(operation)
         shown = reply_shown(*_reply(integration, arguments))
-        return self._keep_reply(api, integration, _patched(shown, arguments, REPLY_PATCHES))
+        return self._keep_reply(api, integration, patched_or_refused(shown, arguments, REPLY_PATCHES))
 
     def delete_integration_response(self, arguments: Arguments, context: Context) -> Reply:
         api, _, _, operation = self._operation(arguments)
@@ -263,6 +263,13 @@ def page(items: list[dict[str, Any]], arguments: Arguments) -> Reply:
     place, limit = int(arguments.get("position") or 0), int(arguments.get("limit") or 25)
     more = {"position": str(place + limit)} if place + limit < len(items) else {}
     return {"items": items[place : place + limit], **more}
+
+
+def patched_or_refused(shown: Mapping[str, Any], arguments: Arguments, parsers: Parsers) -> Document:
+    try:
+        return patched(shown, arguments.get("patchOperations"), parsers)
+    except ValueError as error:
+        raise bad(str(error)) from error
 
 
 def bad(words: str) -> ServiceError:
@@ -331,13 +338,6 @@ def _reply(integration: Mapping[str, Any], arguments: Arguments) -> tuple[str, D
         if str(each.get("statusCode", "200")) == arguments["statusCode"]:
             return pattern, each
     raise ServiceError("NotFoundException", "Invalid Response status code specified", 404)
-
-
-def _patched(shown: Mapping[str, Any], arguments: Arguments, parsers: Parsers) -> Document:
-    try:
-        return patched(shown, arguments.get("patchOperations"), parsers)
-    except ValueError as error:
-        raise bad(str(error)) from error
 
 
 def _check_method(given: Mapping[str, Any]) -> None:
