@@ -16,6 +16,7 @@ import pytest
 import urllib3
 
 from clouds import RunningCloud, running_cloud
+from ecs_world import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("terraform"), pytest.mark.xdist_group("terraform")]
 CONFIGURATION = Path(__file__).parent / "terraform"
@@ -132,6 +133,13 @@ def answers(cloud: RunningCloud, outputs: Mapping[str, str], key: str) -> set[tu
     return {(reply.status, reply.data.decode()) for reply in replies}
 
 
+def preflight(cloud: RunningCloud, outputs: Mapping[str, str]) -> str | None:
+    """Whose pages may call, by the API that is made of parts."""
+    reply = POOL.request("OPTIONS", f"http://127.0.0.1:{cloud.ports[1]}/{outputs['parts']}/invocations")
+    assert reply.status == 204
+    return reply.headers.get("Access-Control-Allow-Origin")
+
+
 def settings(cloud: RunningCloud) -> dict[str, Any]:
     """What the second edition changes, read by API."""
     (service,) = cloud.client("ecs").describe_services(cluster="serving", services=["digits"], include=["TAGS"])["services"]
@@ -155,6 +163,7 @@ def test_a_whole_deployment_is_applied_changed_and_destroyed(cloud: RunningCloud
     assert terraform.differences() == ""
     outputs = terraform.outputs()
     assert answers(cloud, outputs, outputs["key"]) == {(200, "hello")}
+    assert preflight(cloud, outputs) == "*"
     assert answers(cloud, outputs, "wrong") == {(403, '{"message": "Forbidden"}')}
     assert settings(cloud) == {
         "running": 1, "deployments": 1, "team": "vision", "retention": 7, "threshold": 5.0, "rate": 100.0,
@@ -163,6 +172,8 @@ def test_a_whole_deployment_is_applied_changed_and_destroyed(cloud: RunningCloud
     terraform.apply(SECOND)
     assert terraform.differences(SECOND) == ""
     assert answers(cloud, outputs, outputs["key"]) == {(200, "hi")}
+    assert preflight(cloud, outputs) == "https://shop.example"
+    eventually(lambda: settings(cloud)["running"] == 2)  # the autoscaler's part: the service was steady before
     assert settings(cloud) == {
         "running": 2, "deployments": 1, "team": "digits", "retention": 14, "threshold": 8.0, "rate": 50.0,
     }  # fmt: skip

@@ -65,6 +65,12 @@ resource "aws_api_gateway_integration_response" "preflight" {
   response_parameters = { "method.response.header.Access-Control-Allow-Origin" = "'${var.origin}'" }
 }
 
+resource "aws_api_gateway_gateway_response" "refused" {
+  rest_api_id         = aws_api_gateway_rest_api.parts.id
+  response_type       = "DEFAULT_4XX"
+  response_parameters = { "gatewayresponse.header.Access-Control-Allow-Origin" = "'${var.origin}'" }
+}
+
 resource "aws_api_gateway_deployment" "parts" {
   rest_api_id = aws_api_gateway_rest_api.parts.id
 
@@ -75,6 +81,7 @@ resource "aws_api_gateway_deployment" "parts" {
       aws_api_gateway_integration.predict.uri,
       aws_api_gateway_integration.predict.timeout_milliseconds,
       aws_api_gateway_integration_response.preflight.response_parameters,
+      aws_api_gateway_gateway_response.refused.response_parameters,
     ]))
   }
 

@@ -34,6 +34,11 @@ resource "aws_iam_role_policy_attachment" "pull" {
   policy_arn = aws_iam_policy.pull.arn
 }
 
+resource "aws_iam_role_policy_attachment" "execution" {
+  role       = aws_iam_role.execution.name
+  policy_arn = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
+}
+
 resource "aws_iam_role_policy" "logs" {
   name = "logs"
   role = aws_iam_role.execution.id
