@@ -23,3 +23,19 @@ def test_the_policies_of_aws_are_there_and_none_is_listed_as_local(cloud: JobClo
     assert attached["PolicyArn"] == MANAGED
     assert iam.get_policy(PolicyArn=MANAGED)["Policy"]["AttachmentCount"] == 1
     assert iam.list_policies(Scope="Local")["Policies"] == []
+
+
+# https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html
+def test_an_update_of_a_role_leaves_alone_what_it_does_not_name(cloud: JobCloud):
+    iam = cloud.client("iam")
+    iam.create_role(RoleName="execution", AssumeRolePolicyDocument=TRUST, Description="pulls", MaxSessionDuration=7200)
+
+    def now() -> tuple[str, int]:
+        role = iam.get_role(RoleName="execution")["Role"]
+        return role.get("Description", ""), role["MaxSessionDuration"]
+
+    iam.update_role(RoleName="execution", MaxSessionDuration=3600)
+    assert now() == ("pulls", 3600)
+    iam.update_role(RoleName="execution", MaxSessionDuration=7200)
+    iam.update_role(RoleName="execution", Description="pulls and writes")
+    assert now() == ("pulls and writes", 7200)
