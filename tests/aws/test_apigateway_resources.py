@@ -85,6 +85,22 @@ def test_resources_are_a_tree_that_goes_with_its_branch(api: Maker):
     assert refused(api, "DeleteResource", resourceId=api.root) == "BadRequestException"
 
 
+# https://docs.aws.amazon.com/apigateway/latest/api/API_UpdateResource.html
+def test_a_resource_moves_with_its_branch_and_keeps_its_ids(api: Maker):
+    def change(field: str, value: str) -> None:
+        api("UpdateResource", resourceId=a, patchOperations=[{"op": "replace", "path": field, "value": value}])
+
+    a, other = api.resource("a"), api.resource("other")
+    where = api.method(api.resource("b", a))
+    change("/pathPart", "c")
+    change("/parentId", other)
+    assert api.paths() == {"/": [], "/other": [], "/other/c": [], "/other/c/b": ["POST"]}
+    assert api("GetMethod", **where)["httpMethod"] == "POST"
+    for field, value in (("/pathPart", "x/y"), ("/parentId", where["resourceId"]), ("/path", "/x")):
+        with pytest.raises(ClientError):
+            change(field, value)
+
+
 # https://docs.aws.amazon.com/apigateway/latest/api/API_PutMethod.html
 def test_a_method_answers_as_it_was_put(api: Maker):
     parameters = {"method.request.header.Accept": False, "method.request.querystring.top": True}
@@ -204,6 +220,27 @@ def test_what_is_made_of_parts_answers_once_it_is_deployed(cloud: RunningCloud, 
 def answered(url: str, status: int) -> urllib3.BaseHTTPResponse | None:
     reply = POOL.request("OPTIONS", url)
     return reply if reply.status == status else None
+
+
+# https://docs.aws.amazon.com/apigateway/latest/api/API_UpdateUsagePlan.html
+def test_limits_of_a_usage_plan_come_and_go(api: Maker):
+    preflight(api, api.resource("predict"))
+    api("CreateDeployment", stageName="live")
+    plan = api.client.create_usage_plan(name="plan")["id"]
+
+    def change(*edits: tuple[str, str, str]) -> dict[str, Any]:
+        patches = [{"op": op, "path": path, "value": value} for op, path, value in edits]
+        return api.client.update_usage_plan(usagePlanId=plan, patchOperations=patches)
+
+    stage = f"{api.id}:live"
+    limits = [("/throttle/rateLimit", "10"), ("/quota/limit", "100"), ("/quota/period", "DAY")]
+    made = change(("add", "/apiStages", stage), *(("replace", path, value) for path, value in limits))
+    assert (made["throttle"], made["quota"]) == ({"rateLimit": 10.0}, {"limit": 100, "period": "DAY"})
+    gone = change(("remove", "/apiStages", stage), ("remove", "/throttle", ""), ("remove", "/quota", ""))
+    assert (gone["apiStages"], "throttle" in gone, "quota" in gone) == ([], False, False)
+    limited = {"apiId": api.id, "stage": "live", "throttle": {"/predict/OPTIONS": {"rateLimit": 1.0}}}
+    with pytest.raises(ClientError, match="no throttle per method"):
+        api.client.create_usage_plan(name="x", apiStages=[limited])
 
 
 # https://docs.aws.amazon.com/apigateway/latest/api/API_UpdateRestApi.html

@@ -29,6 +29,13 @@ _SETTINGS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "caching/requireAuthorizationForCacheControl": ("requireAuthorizationForCacheControl", truth),
     "caching/unauthorizedCacheControlHeaderStrategy": ("unauthorizedCacheControlHeaderStrategy", str),
 }
+_LIMITS: Mapping[str, Callable[[str], Any]] = {  # of a usage plan
+    "/throttle/rateLimit": float,
+    "/throttle/burstLimit": int,
+    "/quota/limit": int,
+    "/quota/offset": int,
+    "/quota/period": str,
+}
 _SETTINGS_DEFAULTS: Mapping[str, Any] = {  # of a method that has any
     "metricsEnabled": False,
     "dataTraceEnabled": False,
@@ -288,6 +295,8 @@ class ApiGateway(Resources, GatewayResponses):
     # --- usage plans ---
 
     def create_usage_plan(self, arguments: Arguments, context: Context) -> Reply:
+        if any(each.get("throttle") for each in arguments.get("apiStages") or ()):
+            raise ServiceError("BadRequestException", "The local cloud has no throttle per method in usage plans")
         plan = UsagePlan(
             short_id(6),
             arguments["name"],
@@ -313,12 +322,14 @@ class ApiGateway(Resources, GatewayResponses):
         for each in arguments.get("patchOperations") or ():
             path, value, op = each["path"], each.get("value", ""), each["op"]
             if path == "/apiStages" and op == "add":
-                plan.stages.append(self._known_stage(value))
+                plan.stages = [*(stage for stage in plan.stages if stage != value), self._known_stage(value)]
             elif path == "/apiStages" and op == "remove":
                 plan.stages = [stage for stage in plan.stages if stage != value]
-            elif path in ("/throttle/rateLimit", "/throttle/burstLimit"):
-                name = path.rpartition("/")[2]
-                plan.throttle[name] = float(value) if name == "rateLimit" else int(value)
+            elif path in _LIMITS and op != "remove":
+                part, name = path[1:].split("/")
+                getattr(plan, part)[name] = _LIMITS[path](value)
+            elif path in ("/throttle", "/quota") and op == "remove":
+                getattr(plan, path[1:]).clear()
             elif path in ("/name", "/description"):
                 setattr(plan, path[1:], value)
             else:

@@ -68,11 +68,7 @@ class Resources(Base):
     def create_resource(self, arguments: Arguments, context: Context) -> Reply:
         api, part = self.api(arguments["restApiId"]), arguments["pathPart"]
         parent = _path(api, arguments["parentId"])
-        if not _PART.fullmatch(part):
-            raise bad(
-                "Resource's path part only allow a-zA-Z0-9._-: or a valid greedy path variable and curly braces at the "
-                "beginning and the end"
-            )
+        _check_part(part)
         path = f"{parent.rstrip('/')}/{part}"
         if path in api.resources:
             raise conflict(f"Another resource with the same parent already has this name: {part}")
@@ -89,6 +85,13 @@ class Resources(Base):
     def get_resources(self, arguments: Arguments, context: Context) -> Reply:
         api, embedded = self.api(arguments["restApiId"]), "methods" in (arguments.get("embed") or ())
         return page([_resource(api, path, embedded) for path in sorted(api.resources)], arguments)
+
+    def update_resource(self, arguments: Arguments, context: Context) -> Reply:
+        api, id = self.api(arguments["restApiId"]), arguments["resourceId"]
+        for each in arguments.get("patchOperations") or ():
+            _move(api, _path(api, id), _target(api, _path(api, id), each["path"], str(each.get("value", ""))))
+        self.apis.put(api)
+        return _resource(api, _path(api, id))
 
     def delete_resource(self, arguments: Arguments, context: Context) -> Reply:
         api = self.api(arguments["restApiId"])
@@ -300,6 +303,42 @@ def _path(api: Api, id: str) -> str:
     if found is None:
         raise missing("Resource")
     return found
+
+
+def _check_part(part: str) -> None:
+    if not _PART.fullmatch(part):
+        raise bad(
+            "Resource's path part only allow a-zA-Z0-9._-: or a valid greedy path variable and curly braces at the "
+            "beginning and the end"
+        )
+
+
+def _target(api: Api, path: str, field: str, value: str) -> str:
+    """Where a resource is after a change of its part or its parent. Raises ServiceError."""
+    above, _, part = path.rpartition("/")
+    if field == "/pathPart" and path != "/":
+        part = value
+    elif field == "/parentId" and path != "/":
+        above = _path(api, value).rstrip("/")
+    else:
+        raise bad(f"Invalid patch path {field}")
+    _check_part(part)
+    target = f"{above}/{part}"
+    if target != path and target in api.resources:
+        raise conflict(f"Another resource with the same parent already has this name: {part}")
+    if target.startswith(f"{path}/"):
+        raise bad("A resource cannot be a child of its own")
+    return target
+
+
+def _move(api: Api, path: str, target: str) -> None:
+    """Give a resource, with all below it, another path."""
+
+    def moved(each: str) -> str:
+        return target + each.removeprefix(path) if each == path or each.startswith(f"{path}/") else each
+
+    api.resources = {moved(each): id for each, id in api.resources.items()}
+    api.body["paths"] = {moved(each): methods for each, methods in _paths(api).items()}
 
 
 def _resource(api: Api, path: str, embedded: bool = False) -> Document:

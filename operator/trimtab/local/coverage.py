@@ -26,7 +26,7 @@ DEVIATIONS: Mapping[str, tuple[str, ...]] = {
         "REST APIs are invoked on a loopback port of their own: `http://127.0.0.1:<port>/<api>/<stage>/...`.",
         "Integrations `HTTP_PROXY` and `MOCK`; parameters are static values, or a variable of the path by its own name.",
         "Gateway responses set headers of `DEFAULT_4XX` and `DEFAULT_5XX`.",
-        "A resource policy and a minimum compression size are kept, and change nothing.",
+        "A resource policy, a minimum compression size and the quota of a usage plan are kept, and change nothing.",
         "Lambda, Cognito and IAM authorisation, domains, certificates, models and validators are refused.",
     ),
     "apigatewayv2": ("VPC links only, for REST APIs.",),
