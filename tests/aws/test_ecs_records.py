@@ -137,6 +137,8 @@ def test_a_definition_is_answered_as_it_was_given_with_aws_defaults(ecs: Any) ->
             "requires options: awslogs-group",
         ),
         ({"volumes": [{"name": "v", "efsVolumeConfiguration": {"fileSystemId": "fs-1"}}]}, "volume v"),
+        ({"volumes": [{"name": "v", "host": {"sourcePath": "/srv"}}]}, "volume v"),
+        ({"volumes": [{"name": "v", "configuredAtLaunch": True}]}, "volume v"),
         (
             {"containerDefinitions": [container(mountPoints=[{"sourceVolume": "v", "containerPath": "/v"}])]},
             "Unknown volume",
@@ -147,6 +149,15 @@ def test_definitions_that_fargate_refuses_are_refused(ecs: Any, given: dict[str,
     code, said = refused(ecs.register_task_definition, **definition(**given))
     assert code == "ClientException"
     assert message in said
+
+
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HostVolumeProperties.html
+@pytest.mark.parametrize("settings", [{}, {"host": {}}, {"host": {}, "configuredAtLaunch": False}])
+def test_a_volume_of_the_task_may_say_that_it_is_one(ecs: Any, settings: dict[str, Any]) -> None:
+    mounted = container(mountPoints=[{"sourceVolume": "v", "containerPath": "/v"}])
+    given = definition(volumes=[{"name": "v", **settings}], containerDefinitions=[mounted])
+    made = ecs.register_task_definition(**given)["taskDefinition"]
+    assert made["volumes"] == [{"name": "v", **settings}]
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,33 @@ def test_the_same_create_is_idempotent_and_another_of_its_name_is_refused(elb: A
         make.group(Name="twins", Port=9090)
 
 
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html
+def test_a_protocol_version_that_is_empty_is_one_that_was_not_given(elb: Any, make: Maker) -> None:
+    (group,) = elb.describe_target_groups(TargetGroupArns=[make.group(ProtocolVersion="")])["TargetGroups"]
+    assert group["ProtocolVersion"] == "HTTP1"
+
+
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupStickinessConfig.html
+def test_a_stickiness_that_is_off_keeps_its_duration(elb: Any, make: Maker) -> None:
+    def forwarding(seconds: int) -> list[dict[str, Any]]:
+        sticky = {"Enabled": False, "DurationSeconds": seconds}
+        return [{"Type": "forward", "ForwardConfig": {"TargetGroups": weights, "TargetGroupStickinessConfig": sticky}}]
+
+    weights = [{"TargetGroupArn": make.group(), "Weight": 1}]
+    listener = make.listener(actions=forwarding(60))
+    assert listener["DefaultActions"][0]["ForwardConfig"]["TargetGroupStickinessConfig"]["DurationSeconds"] == 60
+    changes = {"ListenerArn": listener["ListenerArn"], "DefaultActions": forwarding(0)}
+    assert code_of(elb.modify_listener, **changes) == "ValidationError"
+
+
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeCapacityReservation.html
+def test_no_load_balancer_has_reserved_capacity(elb: Any, make: Maker) -> None:
+    found = elb.describe_capacity_reservation(LoadBalancerArn=make.balancer()["LoadBalancerArn"])
+    assert found["CapacityReservationState"] == []
+    assert "MinimumLoadBalancerCapacity" not in found
+    assert code_of(elb.describe_capacity_reservation, **NO_BALANCER) == "LoadBalancerNotFound"
+
+
 @pytest.mark.parametrize(
     ("given", "code"),
     [

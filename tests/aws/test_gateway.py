@@ -9,6 +9,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
+from xml.etree import ElementTree
 
 import boto3
 import pytest
@@ -136,6 +138,24 @@ def signed(cloud: RunningCloud, verb: str, path: str, service: str, body: bytes 
 
 ECS = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AmazonEC2ContainerServiceV20141113.ListClusters"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/making-api-requests.html
+def test_a_service_that_speaks_json_as_well_answers_forms_in_xml(cloud: RunningCloud):
+    def ask(action: str, **fields: str) -> Any:
+        return signed(cloud, "POST", "/", "monitoring", urlencode({"Action": action, **fields}).encode(), **FORM)
+
+    alarm = {"Namespace": "N", "MetricName": "M", "ComparisonOperator": "GreaterThanThreshold", "Threshold": "5"}
+    alarm |= {"Period": "60", "EvaluationPeriods": "1", "Statistic": "Sum", "AlarmName": "by-form"}
+    dimension = {"Dimensions.member.1.Name": "D", "Dimensions.member.1.Value": "1"}
+    made = ask("PutMetricAlarm", **alarm, **dimension)
+    assert (made.status, made.headers["Content-Type"]) == (200, "text/xml")
+    (found,) = cloud.client("cloudwatch").describe_alarms(AlarmNames=["by-form"])["MetricAlarms"]
+    assert (found["Threshold"], found["Dimensions"]) == (5.0, [{"Name": "D", "Value": "1"}])
+    shown = ElementTree.fromstring(ask("DescribeAlarms", **{"AlarmNames.member.1": "by-form"}).data)
+    assert [each.text for each in shown.iter() if each.tag.endswith("}AlarmName")] == ["by-form"]
+    refused = ask("DeleteAlarms", **{"AlarmNames.member.1": "none"})
+    assert (refused.status, b"<Code>ResourceNotFound</Code>" in refused.data) == (404, True)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from trimtab.local.apigateway_records import Api, Key, UsagePlan
 from trimtab.local.http import forward
 from trimtab.local.overlay import World
 
+OWN_KINDS = ("DEFAULT_4XX", "DEFAULT_5XX")  # of the gateway responses, those that are simulated
 MAX_PAYLOAD = 10 * 1000 * 1000
 _TIMEOUT_MS = 29_000
 _VERBS = ("get", "put", "post", "delete", "options", "head", "patch", "x-amazon-apigateway-any-method")
@@ -186,7 +187,7 @@ def own_headers_of(body: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
     """The headers of the answers that are the gateway's own. Raises ValueError for what is not simulated."""
     responses: Mapping[str, Any] = body.get("x-amazon-apigateway-gateway-responses", {})
     for kind, response in responses.items():
-        if kind not in ("DEFAULT_4XX", "DEFAULT_5XX") or set(response) - {"responseParameters"}:
+        if kind not in OWN_KINDS or set(response) - {"responseParameters"}:
             raise ValueError(f"gateway response {kind}: the local cloud simulates headers of DEFAULT_4XX and DEFAULT_5XX")
     return {
         kind: _static(response.get("responseParameters", {}), "gatewayresponse.header.")
@@ -215,8 +216,14 @@ def _route(path: str, verb: str, method: Mapping[str, Any], integration: Mapping
         str(integration.get("integrationTarget", "")),
         min(int(integration.get("timeoutInMillis", _TIMEOUT_MS)), _TIMEOUT_MS) / 1000,
         _mock(integration),
-        _static(integration.get("requestParameters", {}), "integration.request.header."),
+        _static(_but_path(integration.get("requestParameters", {})), "integration.request.header."),
     )
+
+
+def _but_path(mapped: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without what fills a variable of the URI's from that of the same name of the resource's path: that is done always."""
+    same = {name: name.replace("integration.", "method.", 1) for name in mapped if ".request.path." in name}
+    return {name: value for name, value in mapped.items() if same.get(name) != value}
 
 
 def _mock(integration: Mapping[str, Any]) -> tuple[int, Mapping[str, str]]:
@@ -264,7 +271,7 @@ def _without(request: web.Request, *names: str) -> web.Request:
 
 
 def _bucket(limits: Mapping[str, Any], rate: str, burst: str, before: Bucket | None) -> Bucket | None:
-    if rate not in limits:
+    if limits.get(rate, -1) < 0:  # -1: not throttled
         return None
     new = Bucket(float(limits[rate]), float(limits.get(burst, limits[rate])))
     if before and (before.rate, before.burst) == (new.rate, new.burst):

@@ -43,6 +43,7 @@ class Api:
     policy: str = ""
     minimum_compression: int | None = None
     body: dict[str, Any] = field(default_factory=lambda: {"paths": {}})
+    resources: dict[str, str] = field(default_factory=dict[str, str])  # path -> id, "/" and those without methods too
     tags: dict[str, str] = field(default_factory=dict[str, str])
     deployments: dict[str, Deployment] = field(default_factory=dict[str, Deployment])
     stages: dict[str, Stage] = field(default_factory=dict[str, Stage])

@@ -24,7 +24,10 @@ _RECORDED = ("s3", "iam", "sts", "ec2")  # services that are moto's, and that de
 DEVIATIONS: Mapping[str, tuple[str, ...]] = {
     "apigateway": (
         "REST APIs are invoked on a loopback port of their own: `http://127.0.0.1:<port>/<api>/<stage>/...`.",
-        "Lambda, Cognito and IAM authorisation, domains and certificates are refused.",
+        "Integrations `HTTP_PROXY` and `MOCK`; parameters are static values, or a variable of the path by its own name.",
+        "Gateway responses set headers of `DEFAULT_4XX` and `DEFAULT_5XX`.",
+        "A resource policy, a minimum compression size and the quota of a usage plan are kept, and change nothing.",
+        "Lambda, Cognito and IAM authorisation, domains, certificates, models and validators are refused.",
     ),
     "apigatewayv2": ("VPC links only, for REST APIs.",),
     "cloudtrail": (
@@ -39,7 +42,7 @@ DEVIATIONS: Mapping[str, tuple[str, ...]] = {
         "What ECS cannot fulfil leaves its activity InProgress.",
     ),
     "cloudwatch": (
-        "JSON protocol. No composite alarms, metric math, anomaly bands, dashboards or metric streams.",
+        "JSON and query protocols. No composite alarms, metric math, anomaly bands, dashboards or metric streams.",
         "Actions on SNS topics are kept in the alarm's history as not carried out; the history goes with its alarm.",
         "CPUUtilization is measured from the real processes, which nothing limits: it may pass 100 %.",
     ),
@@ -74,7 +77,7 @@ DEVIATIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "sagemaker": (
         "Training and processing jobs on one host; instance types are names. Nothing is isolated or billed.",
-        "EventBridge hears of training and processing jobs.",
+        "EventBridge hears of training and processing jobs. Models are kept and answered; no endpoint serves them.",
     ),
     "sqs": (
         "Standard queues only, delivered in order. FIFO, message moves and permissions by label are refused.",

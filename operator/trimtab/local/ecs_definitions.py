@@ -210,7 +210,9 @@ def check_containers(containers: list[Document]) -> None:
 
 def check_volumes(volumes: list[Document], containers: list[Document]) -> None:
     for volume in volumes:
-        if set(volume) - {"name", "host"} or volume.get("host"):
+        host: Document = volume.get("host", {})
+        elsewhere = host.get("sourcePath") or volume.get("configuredAtLaunch")
+        if elsewhere or set(volume) - {"name", "host", "configuredAtLaunch"}:
             raise invalid(
                 f"The local cloud has volumes of the task's own only: volume {volume.get('name')} must have a name alone."
             )

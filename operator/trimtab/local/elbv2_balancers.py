@@ -113,6 +113,11 @@ class LoadBalancers(Base):
             self.publish(listener)
         return {"Attributes": shown_attributes(balancer.attributes)}
 
+    def describe_capacity_reservation(self, arguments: Arguments, context: Context) -> Reply:
+        """Of a load balancer without one, which all are here."""
+        self.load_balancer(arguments["LoadBalancerArn"])
+        return {"CapacityReservationState": []}
+
     def set_security_groups(self, arguments: Arguments, context: Context) -> Reply:
         balancer = self.load_balancer(arguments["LoadBalancerArn"])
         balancer.security_groups = sorted(arguments["SecurityGroups"])

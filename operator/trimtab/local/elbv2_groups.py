@@ -84,7 +84,7 @@ class TargetGroups(Base):
                 raise ServiceError(
                     "ValidationError", f"{'A port' if key == 'Port' else 'A ' + key.lower()} must be specified"
                 )
-        if arguments["Protocol"] != "HTTP" or arguments.get("ProtocolVersion", "HTTP1") != "HTTP1":
+        if arguments["Protocol"] != "HTTP" or (arguments.get("ProtocolVersion") or "HTTP1") != "HTTP1":
             raise ServiceError("ValidationError", "The local cloud speaks HTTP1 over protocol 'HTTP' to targets only")
         if not vpc_exists(self.world, arguments["VpcId"]):
             raise ServiceError("ValidationError", f"The VPC ID '{arguments['VpcId']}' is not found")

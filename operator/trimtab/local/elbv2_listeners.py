@@ -11,6 +11,7 @@ from trimtab.local.overlay import Arguments, Context, Reply, ServiceError
 
 ATTRIBUTES = {"routing.http.response.server.enabled": "true"}
 FINAL = {"forward": "ForwardConfig", "fixed-response": "FixedResponseConfig", "redirect": "RedirectConfig"}
+MOST_STICKY_S = 604_800
 
 
 class Listeners(Base):
@@ -197,8 +198,12 @@ class Listeners(Base):
             raise ServiceError("ValidationError", "A target group ARN must be specified for a 'forward' action")
         if len(weights) > 5 or any(not 0 <= weight <= 999 for weight in weights.values()):
             raise ServiceError("ValidationError", "A forward action takes 1 to 5 target groups with weights of 0 to 999")
-        if action.get("ForwardConfig", {}).get("TargetGroupStickinessConfig", {}).get("Enabled"):
+        sticky = {"Enabled": False} | action.get("ForwardConfig", {}).get("TargetGroupStickinessConfig", {})
+        if sticky["Enabled"]:
             raise ServiceError("ValidationError", "The local cloud has no stickiness of target groups")
+        if not 1 <= sticky.get("DurationSeconds", 1) <= MOST_STICKY_S:
+            words = f"Target group stickiness duration must be between 1 and {MOST_STICKY_S} seconds"
+            raise ServiceError("ValidationError", words)
         for arn in weights:
             self.group(arn)
             if set(self.book.balancers_of(arn)) - {balancer_arn}:
@@ -208,7 +213,7 @@ class Listeners(Base):
                 )
         listed = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in weights.items()]
         single = {"TargetGroupArn": next(iter(weights))} if len(weights) == 1 else {}
-        configuration = {"TargetGroups": listed, "TargetGroupStickinessConfig": {"Enabled": False}}
+        configuration = {"TargetGroups": listed, "TargetGroupStickinessConfig": sticky}
         order = {"Order": action["Order"]} if "Order" in action else {}
         return {"Type": "forward", **single, **order, "ForwardConfig": configuration}
 

@@ -51,6 +51,7 @@ class Neighbours:
 
     def __init__(self, folder: Path, store: SqliteStore, account: str, region: str) -> None:
         os.environ.update(MOTO_ACCOUNT_ID=account, MOTO_ALLOW_NONEXISTENT_REGION="true", MOTO_DISABLE_GLOBAL_CORS="true")
+        os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # those of AWS, which roles are given by ARN
         self.lock = threading.RLock()
         self._store = store
         self._files = folder / "bodies"
@@ -241,11 +242,13 @@ def _moto() -> tuple[Any, Any]:
     botocore.session.create_loader = cache(cast(Any, botocore.session).create_loader)
     import moto.backends as backends
     from moto.core import responses
+    from moto.iam import responses as iam
     from moto.moto_api._internal import mock_random
     from moto.moto_server import werkzeug_app
     from moto.s3 import models as s3
 
     s3.FakeMultipart = _seeded(s3.FakeMultipart, mock_random)
+    iam.IamResponse.update_role = _update_role
     backends.list_of_moto_modules = lru_cache(lambda: list(_modules(backends)))
     names = lru_cache(responses.method_names_from_class)  # pyright: ignore[reportPrivateImportUsage]
     responses.method_names_from_class = names  # pyright: ignore[reportPrivateImportUsage]
@@ -256,6 +259,17 @@ def _moto() -> tuple[Any, Any]:
         return app
 
     return werkzeug_app.DomainDispatcherApplication(create), mock_random
+
+
+def _update_role(self: Any) -> Any:
+    """UpdateRole that leaves alone what is not given: moto forgets the description and shortens sessions to an hour."""
+    from moto.core.responses import EmptyResult
+
+    role = self.backend.get_role(self._get_param("RoleName"))
+    description = self._get_param("Description", role.description)
+    duration = self._get_param("MaxSessionDuration", role.max_session_duration)
+    self.backend.update_role(role.name, description, duration)
+    return EmptyResult()
 
 
 def _lasting(headers: Mapping[str, str]) -> dict[str, str]:

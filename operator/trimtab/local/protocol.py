@@ -59,6 +59,7 @@ class Operation:
     service: str  # botocore's name
     name: str  # "" when the model has none that fits
     variables: Mapping[str, str]  # from the path, for REST services
+    form: bool = False  # asked by the query protocol of a service that speaks JSON as well
 
     @property
     def is_read(self) -> bool:
@@ -103,9 +104,9 @@ def operation_of(request: Request, signing_name: str) -> Operation:
         return Operation(service, "", {})
     if target := request.headers.get("x-amz-target"):
         return Operation(service, target.rpartition(".")[2], {})
-    if model.protocol in ("query", "ec2"):
+    if "query" in _protocols(model) or model.protocol == "ec2":
         fields = dict(request.query) | dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
-        return Operation(service, str(fields.get("Action", "")), {})
+        return Operation(service, str(fields.get("Action", "")), {}, form=True)
     found = _rest_operation(service, request)
     return replace(found, name=_of_object(request, found.name)) if service == "s3" else found
 
@@ -173,7 +174,7 @@ def _rank(ranked: tuple[tuple[int, int, int], Route]) -> tuple[int, int, int]:
 def arguments_of(request: Request, operation: Operation) -> dict[str, Any]:
     """Parse and validate a request's arguments. Raises ServiceError."""
     model = _model(operation.service).operation_model(operation.name)
-    spoken = _spoken(model.service_model)
+    spoken = _spoken(model.service_model, form=operation.form)
     parser: Any = PROTOCOL_PARSERS[spoken](model)
     values: MultiDict[str, str] = MultiDict(request.query)
     if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
@@ -244,16 +245,20 @@ def _model(service: str) -> Any:
     return get_service_model(service)
 
 
-def _spoken(model: Any) -> str:
-    """The protocol of a service, as SDKs speak it to us: of several, the first that both sides know."""
-    named: list[str] = [str(model.protocol), *model.metadata.get("protocols", ())]
-    return next(each for each in named if each in PROTOCOL_PARSERS)
+def _protocols(model: Any) -> list[str]:
+    return [str(model.protocol), *model.metadata.get("protocols", ())]
+
+
+def _spoken(model: Any, *, form: bool) -> str:
+    """The protocol of a request: of several of its service's, the first that both sides know, or the query protocol."""
+    known = [each for each in _protocols(model) if each in PROTOCOL_PARSERS]
+    return "query" if form and "query" in known else known[0]
 
 
 def answer(operation: Operation, result: Mapping[str, Any], request_id: str) -> Response:
     """Write an overlay's reply in the service's protocol."""
     model = _model(operation.service).operation_model(operation.name)
-    serializer: Any = get_serializer_class(operation.service, _spoken(model.service_model))(model)
+    serializer: Any = get_serializer_class(operation.service, _spoken(model.service_model, form=operation.form))(model)
     written: dict[str, Any] = serializer.serialize(dict(result))
     body = written["body"]
     return _response(
@@ -266,7 +271,7 @@ def refusal(operation: Operation | None, error: ServiceError, request_id: str) -
     protocol = "rest-json"
     if operation:
         try:
-            protocol = _spoken(_model(operation.service))
+            protocol = _spoken(_model(operation.service), form=operation.form)
         except Exception:  # a service that botocore does not know
             protocol = "json"
     if protocol in ("query", "ec2", "rest-xml"):
@@ -285,7 +290,7 @@ def refusal(operation: Operation | None, error: ServiceError, request_id: str) -
 
 def _xml_error(protocol: str, operation: Operation | None, error: ServiceError, request_id: str) -> bytes:
     side = "Sender" if error.status < 500 else "Receiver"
-    inner = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+    inner = f"<Code>{escape(error.query_code or error.code)}</Code><Message>{escape(error.message)}</Message>"
     if operation and operation.service == "s3":
         text = f"<Error>{inner}<RequestId>{request_id}</RequestId></Error>"
     elif protocol == "ec2":

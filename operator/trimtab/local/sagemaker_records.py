@@ -64,3 +64,13 @@ class TrainingJob(Job):
 @dataclass(slots=True)
 class ProcessingJob(Job):
     exit_message: str = ""  # the first 1 KB of what the container wrote as /opt/ml/output/message
+
+
+@dataclass(slots=True)
+class Model:
+    """`request` is the create call's own arguments, answered as they were given."""
+
+    name: str
+    request: dict[str, Any]
+    created: datetime
+    tags: dict[str, str] = field(default_factory=dict[str, str])

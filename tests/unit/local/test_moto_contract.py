@@ -19,9 +19,11 @@ RELIED_ON = {
     ("moto.core.utils", "get_service_model"),
     ("moto.core", "responses"),
     ("moto.core.responses", "BaseResponse"),
+    ("moto.core.responses", "EmptyResult"),
     ("moto", "backends"),
     ("moto.backends", "get_backend"),
     ("moto.ec2.models", "ec2_backends"),
+    ("moto.iam", "responses"),
     ("moto.iam.models", "iam_backends"),
     ("moto.sts.models", "sts_backends"),
     ("moto.moto_api._internal", "mock_random"),
@@ -33,6 +35,7 @@ RELIED_ON = {
 ATTRIBUTES = {
     ("backends", "__file__"),
     ("backends", "list_of_moto_modules"),
+    ("iam", "IamResponse"),
     ("moto_api_backend", "reset"),
     ("responses", "method_names_from_class"),
     ("s3", "FakeMultipart"),
@@ -102,6 +105,19 @@ def test_a_serializer_writes_status_headers_and_body(service, operation):
     assert written["status_code"] == 200
     assert isinstance(written["body"], (str, bytes))
     assert dict(written["headers"])["Content-Type"]
+
+
+def test_a_role_is_updated_by_its_response_with_all_that_the_backend_is_given():
+    from moto.core.responses import EmptyResult
+    from moto.iam import responses as iam
+    from moto.iam.models import iam_backends
+
+    assert inspect.isfunction(iam.IamResponse.update_role)
+    assert inspect.isfunction(iam.IamResponse._get_param)
+    backend = iam_backends["123456789012"]["aws"]
+    given = list(inspect.signature(backend.update_role).parameters)
+    assert given == ["role_name", "role_description", "max_session_duration"]
+    assert EmptyResult()
 
 
 def test_backends_lists_its_modules_by_a_function_that_can_be_cached():
