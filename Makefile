@@ -9,7 +9,7 @@ WORKERS ?= $(shell nproc)
 KEEP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test kills quick lint fix generate bench docs clean lock environments
+.PHONY: help demo gitops test kills quick lint fix generate bench docs clean lock environments
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ environments: $(STAMP)  ## Make the environments that local jobs and tasks run i
 
 demo: environments  ## From a folder to an answered prediction, edited, gated and deleted (KEEP=1 leaves it up)
 	$(BIN)/python scripts/demo.py $(if $(KEEP),--keep)
+
+gitops: environments  ## The operator's loop from outside: Git, S3, drift, an autoscaler, deletion; to build/gitops.json
+	$(BIN)/python scripts/gitops.py
 
 test: environments  ## All tests
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup $(TESTS)

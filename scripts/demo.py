@@ -7,95 +7,37 @@ import argparse
 import io
 import json
 import math
-import os
-import shlex
 import shutil
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
 import first_day
 import numpy as np
 import urllib3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
+from by_hand import Hands
+from operating import edited, operating, ready, status_in
+from outside import TOP, TRIMTAB, Broken, Outside, asking
 
-from trimtab.local.commands import free_ports
-
-TOP = Path(__file__).resolve().parent.parent
 BUILD = TOP / "build"
 WORK = BUILD / "demo"
 STATE = WORK / "state"
 DEPLOYMENT = "vision/digits"
-TRIMTAB = str(Path(sys.executable).parent / "trimtab")
 
 
-class Demo:
+class Demo(Outside):
     """One telling of the story."""
 
     def __init__(self) -> None:
-        self.result: dict[str, Any] = {"seconds": {}}
-        self._started = time.monotonic()
-        self._told = 0
+        super().__init__(WORK)
         self.url = self.key = ""
         self.deployment = DEPLOYMENT
 
-    # --- telling and doing ---
-
-    def step(self, title: str, name: str, work: Callable[[], None]) -> None:
-        self._told += 1
-        print(f"\n\033[1m{self._told}. {title}\033[0m" if sys.stdout.isatty() else f"\n{self._told}. {title}", flush=True)
-        started = time.monotonic()
-        work()
-        self.result["seconds"][name] = round(time.monotonic() - started, 1)
-        print(f"   ({self.result['seconds'][name]} s)", flush=True)
-
-    def say(self, text: str) -> None:
-        print(f"   {text}", flush=True)
-
-    def trimtab(self, *words: str, expect: tuple[int, ...] = (0,), by_sdk: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run the program as a person would. by_sdk: with the variables that point AWS's SDK at the local cloud."""
-        variables = {**self.variables, **(self.sdk if by_sdk else {})}
-        done = subprocess.run([TRIMTAB, *words], cwd=WORK, env=variables, capture_output=True, text=True, check=False)
-        if done.returncode not in expect:
-            sys.exit(f"trimtab {' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-        return done
-
-    @property
-    def variables(self) -> dict[str, str]:
-        return {**os.environ, "TRIMTAB_LOCAL_STATE": str(STATE)}
-
-    @property
-    def sdk(self) -> dict[str, str]:
-        told = subprocess.run(
-            [TRIMTAB, "local", "env"], env=self.variables, capture_output=True, text=True, check=True
-        ).stdout
-        words = (line.removeprefix("export ").partition("=") for line in told.splitlines())
-        return {name: shlex.split(value)[0] for name, _, value in words}
-
     # --- the outside ---
-
-    @property
-    def cloud(self) -> Mapping[str, str]:
-        return json.loads((STATE / "cloud.json").read_text())
-
-    def aws(self, service: str) -> Any:
-        info = self.cloud
-        session = boto3.Session(info["access_key_id"], info["secret_access_key"], region_name=info["region"])
-        return session.client(service, endpoint_url=info["endpoint"])
-
-    def journal(self) -> list[Mapping[str, Any]]:
-        """Every request that the cloud was sent."""
-        info = self.cloud
-        request = AWSRequest("GET", f"{info['endpoint']}/_trimtab/journal")
-        session = boto3.Session(info["access_key_id"], info["secret_access_key"], region_name=info["region"])
-        SigV4Auth(session.get_credentials(), "trimtab", info["region"]).add_auth(request)
-        return urllib3.request("GET", request.url, headers=dict(request.headers)).json()["entries"]
 
     def made(self) -> dict[str, int]:
         """How many of each keyed thing there are: what was trained, built, released."""
@@ -123,10 +65,7 @@ class Demo:
         return seen | {f"{part}:{name}": round(value, 6) for part, each in written.items() for name, value in each.items()}
 
     def service(self) -> Mapping[str, Any]:
-        ecs = self.aws("ecs")
-        cluster = ecs.list_clusters()["clusterArns"][0]
-        name = ecs.list_services(cluster=cluster)["serviceArns"]
-        return ecs.describe_services(cluster=cluster, services=name)["services"][0]
+        return Hands(self.aws).service()
 
     def stages_run(self, before: Mapping[str, int]) -> list[str]:
         return [stage for stage, count in self.made().items() if count > before[stage]]
@@ -135,17 +74,22 @@ class Demo:
         return json.loads(self.trimtab("history", DEPLOYMENT, "-o", "json").stdout)
 
     def ask(self, body: bytes, key: str | None = None, url: str = "") -> urllib3.BaseHTTPResponse:
-        headers = {"Content-Type": "application/octet-stream", "x-api-key": self.key if key is None else key}
-        sent = {name: value for name, value in headers.items() if value}
-        return POOL.request("POST", f"{url or self.url}/invocations", body=body, headers=sent, retries=False, timeout=30)
+        return self.post(url or self.url, self.key if key is None else key, body, "application/octet-stream")
 
     def edit(self, before: str, after: str) -> None:
-        document = WORK / "digits" / "deployment.yaml"
-        text = document.read_text()
-        if before not in text:
-            sys.exit(f"{document} no longer holds {before!r}")
-        document.write_text(text.replace(before, after))
+        edited(WORK / "digits" / "deployment.yaml", before, after)
         self.say(f"edited: {before.strip()} -> {after.strip()}")
+
+    def status(self) -> Mapping[str, Any]:
+        """What the operator tells of it; empty before there is one."""
+        return status_in(WORK / "digits", DEPLOYMENT)
+
+    def generation(self) -> int:
+        return self.status().get("observedGeneration", 0)
+
+    def is_ready(self, after: int = 0) -> bool:
+        """Whether the operator tells that a later generation than that is served."""
+        return ready(self.status(), after)
 
     def apply(self, expect: tuple[int, ...] = (0,)) -> str:
         return self.trimtab("apply", "digits/deployment.yaml", expect=expect).stderr
@@ -181,7 +125,7 @@ class Demo:
         self.result["artifact"] = {"digest": probe.headers["X-Trimtab-Artifact"], "bytes": sum(model)}
         self.say(f"trained {job}: {self.result['trained']['epochs']} epochs in {self.result['trained']['seconds']} s")
         self.say(f"the gate saw {self.result['metrics']}")
-        self.result["processes_while_serving"] = len(serving_processes())
+        self.result["processes_while_serving"] = len(self.processes())
         self.say(f"image {self.result['image']['digest'][:19]}…, {len(tasks)} tasks, {self.url}")
 
     def predict_all(self) -> None:
@@ -228,7 +172,7 @@ class Demo:
         before = self.made()
         self.edit("learning-rate: 0.001", "learning-rate: 0.0012")
         started = time.monotonic()
-        with first_day.asking(self, IMAGES[0].tobytes()) as counts:
+        with asking(lambda: self.ask(IMAGES[0].tobytes())) as counts:
             self.apply()
         answered = counts.pop("releases")
         ran = self.stages_run(before)
@@ -249,76 +193,14 @@ class Demo:
     def delete(self) -> None:
         self.trimtab("delete", DEPLOYMENT, "--yes")
         left = self.leftovers()
-        processes = serving_processes()
+        processes = self.processes()
         self.result["delete"] = {"leftovers": len(left), "processes": len(processes)}
         self.say(f"left: {', '.join(left) or 'nothing'}; processes of jobs or tasks: {len(processes)}")
-
-    def leftovers(self) -> list[str]:
-        """All of ours that is still listed; INACTIVE clusters and definitions on their way out are not."""
-        ecs, v1 = self.aws("ecs"), self.aws("apigateway")
-        found = {
-            "role": [each["RoleName"] for each in self.aws("iam").list_roles(PathPrefix="/trimtab/")["Roles"]],
-            "log group": [
-                each["logGroupName"]
-                for each in self.aws("logs").describe_log_groups(logGroupNamePrefix="/trimtab/")["logGroups"]
-            ],
-            "repository": [
-                each["repositoryName"]
-                for each in self.aws("ecr").describe_repositories()["repositories"]
-                if each["repositoryName"].startswith("trimtab/local/")
-            ],
-            "training job": [
-                each["TrainingJobName"] for each in self.aws("sagemaker").list_training_jobs()["TrainingJobSummaries"]
-            ],
-            "processing job": [
-                each["ProcessingJobName"] for each in self.aws("sagemaker").list_processing_jobs()["ProcessingJobSummaries"]
-            ],
-            "cluster": ecs.list_clusters()["clusterArns"],
-            "task definition": [
-                arn
-                for status in ("ACTIVE", "INACTIVE")
-                for arn in ecs.list_task_definitions(status=status)["taskDefinitionArns"]
-            ],
-            "load balancer": [
-                each["LoadBalancerName"] for each in self.aws("elbv2").describe_load_balancers()["LoadBalancers"]
-            ],
-            "target group": [each["TargetGroupName"] for each in self.aws("elbv2").describe_target_groups()["TargetGroups"]],
-            "API": [each["name"] for each in v1.get_rest_apis()["items"]],
-            "key": [each["name"] for each in v1.get_api_keys()["items"]],
-            "usage plan": [each["name"] for each in v1.get_usage_plans()["items"]],
-            "VPC link": [each["Name"] for each in self.aws("apigatewayv2").get_vpc_links()["Items"]],
-            "object": [
-                item["Key"]
-                for bucket in ("trimtab-local-data", "trimtab-local-state", "production-data", "production-state")
-                for item in self.aws("s3").list_objects_v2(Bucket=bucket).get("Contents", ())
-            ],
-            "tagged": [
-                each["ResourceARN"]
-                for page in self.aws("resourcegroupstaggingapi").get_paginator("get_resources").paginate()
-                for each in page["ResourceTagMappingList"]
-                if any(tag["Key"].startswith("trimtab.dev/") for tag in each["Tags"])
-                and not each["ResourceARN"].startswith("arn:aws:ecs:")  # listed above by their states
-            ],
-        }
-        return [f"{kind} {name}" for kind, names in found.items() for name in names]
-
-
-def serving_processes() -> list[str]:
-    """Command lines of the jobs and tasks of this demo's cloud: each has its home in the state folder."""
-    found: list[str] = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            is_ours = f"{STATE}/units".encode() in path.read_bytes()
-            words = (path.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-        except OSError:
-            continue  # it ended meanwhile, or is another user's
-        found += [words] if is_ours and words else []
-    return found
 
 
 def prepare() -> None:
     """A fresh copy of the example, its data, and a fresh state."""
-    subprocess.run([TRIMTAB, "local", "down", "--state", str(STATE), "--purge"], capture_output=True, check=False)
+    Demo().down("--purge")
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
     example = TOP / "examples" / "digits"
@@ -337,7 +219,7 @@ def main() -> None:
     started = time.monotonic()
     ok = False
     try:
-        demo.step("A local cloud comes up: AWS's APIs on loopback", "up", lambda: bring_up(demo))
+        demo.step("A local cloud comes up: AWS's APIs on loopback", "up", demo.up)
         demo.step("One document becomes a trained, gated, packaged, served model", "apply", demo.first_apply)
         demo.step("All held-out images are predicted through API Gateway", "predict", demo.predict_all)
         demo.step("A second plan finds nothing to do", "second_plan", demo.second_plan)
@@ -345,9 +227,7 @@ def main() -> None:
         demo.step("Another learning rate: it retrains and rolls while a client asks on", "model_edit", demo.model_edit)
         demo.step("A model that fails the gate is refused; the old one serves", "gate", demo.gate)
         body = IMAGES[0].tobytes()
-        demo.step("Six things are changed by hand: apply puts them right", "drift", lambda: first_day.drift(demo))
-        demo.step("A server that cannot start", "bad_server", lambda: first_day.bad_server(demo, body, WORK))
-        demo.step("Back to the first model, and a retraining meanwhile", "rollback", lambda: first_day.rollback(demo, body))
+        watched_over(demo, body)
         demo.step("The model is promoted to another environment", "promotion", lambda: first_day.promotion(demo, body, WORK))
         if keep:
             demo.say(f"kept up; it answers at {demo.url}. Go on with:")
@@ -361,9 +241,11 @@ def main() -> None:
         writes = sum(entry["write"] for entry in entries)
         demo.result["journal"] = {"reads": len(entries) - writes, "writes": writes}
         ok = True
+    except Broken as broken:
+        sys.exit(f"NOT AS PROMISED: {broken}")
     finally:
         if not keep or not ok:
-            subprocess.run([TRIMTAB, "local", "down", "--state", str(STATE)], check=False, capture_output=True)
+            demo.down()
     demo.result["seconds"]["total"] = round(time.monotonic() - started, 1)
     BUILD.mkdir(exist_ok=True)
     (BUILD / "demo.json").write_text(json.dumps(demo.result, indent=2) + "\n")
@@ -374,10 +256,22 @@ def main() -> None:
     sys.exit(1 if wrong else 0)
 
 
-def bring_up(demo: Demo) -> None:
-    port, invoke_port = map(str, free_ports(2))  # a person may have a cloud up at the usual ones
-    words = ("--state", str(STATE), "--port", port, "--invoke-port", invoke_port)
-    demo.say(demo.trimtab("local", "up", *words).stderr.splitlines()[0])
+def watched_over(demo: Demo, body: bytes) -> None:
+    """`trimtab run` watches the document's folder from here on, and nobody applies anything."""
+    with operating(demo, "operator", [{"folder": {"path": str(WORK / "digits")}}]) as operator:
+        demo.step(
+            "An operator takes over; six things are changed by hand, and it puts them right",
+            "drift",
+            lambda: first_day.drift(demo, operator),
+        )
+        demo.step(
+            "A server that cannot start", "bad_server", lambda: first_day.bad_server(demo, operator, body, WORK / "digits")
+        )
+        demo.step(
+            "Back to the first model, and a retraining meanwhile",
+            "rollback",
+            lambda: first_day.rollback(demo, operator, body),
+        )
 
 
 def failures(result: Mapping[str, Any], keep: bool) -> list[str]:
@@ -401,5 +295,4 @@ if __name__ == "__main__":
     prepare()
     IMAGES = np.load(WORK / "digits" / "data" / "test" / "images.npy", allow_pickle=False)
     LABELS = np.load(WORK / "digits" / "data" / "test" / "labels.npy", allow_pickle=False)
-    POOL = urllib3.PoolManager(maxsize=4)
     main()

@@ -4,165 +4,63 @@ Each step takes the telling Demo, acts as a person would, and measures from outs
 """
 
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
-
-BROKEN = "raise RuntimeError('the weights of the new model were never copied')\n"
-
-
-@contextmanager
-def asking(demo: Any, body: bytes) -> Iterator[dict[str, Any]]:
-    """A client that asks through API Gateway all the while; yields its counts, whole once the block has ended."""
-    counts: dict[str, Any] = {"requests": 0, "failed_requests": 0, "releases": set()}
-    stop = threading.Event()
-
-    def client() -> None:
-        while not stop.is_set():
-            try:
-                reply = demo.ask(body)
-                failed = reply.status != 200
-                counts["releases"].add(reply.headers.get("X-Trimtab-Release", ""))
-            except OSError:
-                failed = True
-            counts["requests"] += 1
-            counts["failed_requests"] += failed
-            stop.wait(0.02)
-
-    thread = threading.Thread(target=client)
-    thread.start()
-    try:
-        yield counts
-    finally:
-        stop.set()
-        thread.join()
+from by_hand import BROKEN, Back, Hands
+from operating import GIVEN_UP, Operator, condition
+from outside import asking
 
 
-class Hands:
-    """Somebody's hands in the console: each changes one thing, and can say whether it is back."""
-
-    def __init__(self, demo: Any) -> None:
-        self.aws = demo.aws
-        self.service = demo.service
-
-    def all(self) -> list[tuple[str, Callable[[], Callable[[], bool]]]]:
-        """(what, change); a change returns how to see that it is repaired."""
-        return [
-            ("stopped task", self.stopped_task),
-            ("desired count", self.desired_count),
-            ("task definition", self.task_definition),
-            ("listener rule", self.listener_rule),
-            ("stage throttle", self.stage_throttle),
-            ("repository setting", self.repository_setting),
-        ]
-
-    def stopped_task(self) -> Callable[[], bool]:
-        ecs, service = self.aws("ecs"), self.service()
-        place = {"cluster": service["clusterArn"], "serviceName": service["serviceName"]}
-        tasks = ecs.list_tasks(**place)["taskArns"]
-        ecs.stop_task(cluster=place["cluster"], task=tasks[0])
-
-        def back() -> bool:
-            now = ecs.list_tasks(**place)["taskArns"]
-            return tasks[0] not in now and len(now) == len(tasks)
-
-        return back
-
-    def desired_count(self) -> Callable[[], bool]:
-        service = self.service()
-        self._update(desiredCount=service["desiredCount"] + 1)
-        return lambda: self.service()["desiredCount"] == service["desiredCount"]
-
-    def task_definition(self) -> Callable[[], bool]:
-        ecs, service = self.aws("ecs"), self.service()
-        found = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
-        names = ("containerDefinitions", "taskRoleArn", "executionRoleArn", "networkMode", "requiresCompatibilities")
-        kept = {name: found[name] for name in (*names, "cpu", "memory")}
-        other = ecs.register_task_definition(family="by-hand", **kept)["taskDefinition"]["taskDefinitionArn"]
-        self._update(taskDefinition=other)
-
-        def back() -> bool:
-            ecs.deregister_task_definition(taskDefinition=other)  # the hand's own: nobody else takes it away
-            ecs.delete_task_definitions(taskDefinitions=[other])
-            return self.service()["taskDefinition"] == service["taskDefinition"]
-
-        return back
-
-    def listener_rule(self) -> Callable[[], bool]:
-        elb = self.aws("elbv2")
-        rule = next(each for each in self._rules() if not each["IsDefault"])
-        gone = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503", "ContentType": "text/plain"}}
-        elb.modify_rule(RuleArn=rule["RuleArn"], Actions=[gone])
-        return lambda: any(
-            each["RuleArn"] == rule["RuleArn"] and each["Actions"][0]["Type"] == "forward" for each in self._rules()
-        )
-
-    def stage_throttle(self) -> Callable[[], bool]:
-        gateway = self.aws("apigateway")
-        (api,) = gateway.get_rest_apis()["items"]
-        place = {"restApiId": api["id"], "stageName": "live"}
-        limit = gateway.get_stage(**place)["methodSettings"]["*/*"]["throttlingRateLimit"]
-        change = {"op": "replace", "path": "/*/*/throttling/rateLimit", "value": "1"}
-        gateway.update_stage(**place, patchOperations=[change])
-        return lambda: gateway.get_stage(**place)["methodSettings"]["*/*"]["throttlingRateLimit"] == limit
-
-    def repository_setting(self) -> Callable[[], bool]:
-        ecr = self.aws("ecr")
-
-        def repository() -> Any:
-            found = ecr.describe_repositories()["repositories"]
-            return next(each for each in found if each["repositoryName"].startswith("trimtab/local/"))
-
-        before = repository()
-        ecr.put_image_tag_mutability(repositoryName=before["repositoryName"], imageTagMutability="MUTABLE")
-        return lambda: repository()["imageTagMutability"] == before["imageTagMutability"]
-
-    def _update(self, **settings: Any) -> None:
-        service = self.service()
-        self.aws("ecs").update_service(cluster=service["clusterArn"], service=service["serviceName"], **settings)
-
-    def _rules(self) -> list[Any]:
-        elb = self.aws("elbv2")
-        (balancer,) = elb.describe_load_balancers()["LoadBalancers"]
-        (listener,) = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
-        return elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
-
-
-def drift(demo: Any) -> None:
-    """Each change by hand is seen and put right by the next apply."""
+def drift(demo: Any, operator: Operator) -> None:
+    """An operator watches the folder from now on: each change by hand is seen and put right."""
+    operator.until(demo.status, "word of the operator")
+    before, generation = demo.made(), demo.generation()
     demo.edit("epochs: 1, learning-rate: 0.00001", "epochs: 8, learning-rate: 0.0012")
-    before = demo.made()
-    demo.apply()
+    operator.until(lambda: demo.is_ready(generation), "return to the document before")
     demo.say(f"back to the document before: trained or built again: {', '.join(demo.stages_run(before)) or 'nothing'}")
-    rows: list[dict[str, Any]] = []
-    for what, change in Hands(demo).all():
-        back = change()
-        started = time.monotonic()
-        words = demo.apply()
-        rows.append({"what": what, "repaired": back(), "seconds": round(time.monotonic() - started, 1)})
-        told = [line.partition("] ")[2] for line in words.splitlines() if "repaired " in line] or ["the platform's own work"]
-        demo.say(f"{what}: {'back' if rows[-1]['repaired'] else 'NOT BACK'} in {rows[-1]['seconds']} s ({told[0][:90]})")
-    demo.result["drift"] = rows
+    hands = Hands(demo.aws)
+    changes = {
+        "stopped task": hands.stopped_task,
+        "desired count": hands.desired_count,
+        "task definition": hands.task_definition,
+        "listener rule": hands.listener_rule,
+        "stage throttle": hands.stage_throttle,
+        "repository setting": hands.repository_setting,
+    }
+    demo.result["drift"] = [_changed(demo, operator, *each) for each in changes.items()]
 
 
-def bad_server(demo: Any, body: bytes, work: Any) -> None:
-    """A server that cannot start is given up by ECS and quarantined; the old one answers throughout."""
-    before = demo.ask(body).headers["X-Trimtab-Release"]
-    broken = work / "digits" / "model" / "inference.py"
-    broken.write_text(BROKEN)
-    demo.say("added: model/inference.py, which raises when it is imported")
+def _changed(demo: Any, operator: Operator, what: str, change: Callable[[], Back]) -> dict[str, Any]:
+    """One change by hand, until it is back."""
+    known = len(operator.events("drift.repaired"))
     started = time.monotonic()
-    with asking(demo, body) as counts:
-        demo.apply(expect=(1,))
+    back = change()
+    operator.until(back, f"repair of the {what}")
     seconds = round(time.monotonic() - started, 1)
-    key, reason = given_up(demo)
-    again = demo.made()
-    demo.apply(expect=(1,))  # the key is in quarantine: the same document asks for nothing
+    if what != "stopped task":
+        operator.until(lambda: len(operator.events("drift.repaired")) > known, f"word of the repair of the {what}")
+    repairs = [f"{each['node']}: {each['what']}" for each in operator.events("drift.repaired")[known:]]
+    demo.say(f"{what}: back in {seconds} s ({(repairs or ['the work of the platform'])[0][:100]})")
+    return {"what": what, "repaired": True, "seconds": seconds}  # where one never comes back, the demo ends
+
+
+def bad_server(demo: Any, operator: Operator, body: bytes, project: Path) -> None:
+    """A server that cannot start is given up by ECS and quarantined; the old one answers throughout."""
+    before, generation = demo.ask(body).headers["X-Trimtab-Release"], demo.generation()
+    broken = project / "model" / "inference.py"
+    demo.say("added: model/inference.py, which raises when it is imported")
+    with asking(lambda: demo.ask(body)) as counts:
+        started = time.monotonic()
+        broken.write_text(BROKEN)
+        operator.until(lambda: condition(demo.status(), "Ready")[1] in GIVEN_UP, "word of the release that was given up")
+        seconds = round(time.monotonic() - started, 1)
+        key, reason = given_up(demo)
+        again, since = demo.made(), demo.last_number()
+        operator.until(lambda: _looks(demo, since) >= 2, "look at it again")  # in quarantine: it asks for nothing
     held = counts["releases"] == {before} and key in quarantined(demo) and not demo.stages_run(again)
     demo.result["bad_server"] = {
         "held": held,
@@ -172,10 +70,15 @@ def bad_server(demo: Any, body: bytes, work: Any) -> None:
         "seconds_to_safe": seconds,
     }
     demo.say(f"release {key} was given up: {reason[:160]}")
-    demo.say(f"{counts['requests']} requests meanwhile, {counts['failed_requests']} failed; safe after {seconds} s")
+    demo.say(f"{counts['requests']} requests meanwhile, {counts['failed_requests']} failed; told after {seconds} s")
     broken.unlink()
-    demo.apply()
+    operator.until(lambda: demo.is_ready(generation + 1), "Ready of the next good edit")
     demo.say("taken out again: the next good edit goes straight through")
+
+
+def _looks(demo: Any, since: int) -> int:
+    """How often somebody has looked at the service since."""
+    return sum(each["operation"] == "DescribeServices" for each in demo.journal(since))
 
 
 def given_up(demo: Any) -> tuple[str, str]:
@@ -202,11 +105,11 @@ def quarantined(demo: Any) -> list[str]:
     return tags.get("trimtab.dev/quarantine", "").split("/")
 
 
-def rollback(demo: Any, body: bytes) -> None:
+def rollback(demo: Any, operator: Operator, body: bytes) -> None:
     """The first model serves again, without training or building; a retraining does not end that."""
     before, now = demo.made(), demo.ask(body).headers["X-Trimtab-Artifact"]
     started = time.monotonic()
-    with asking(demo, body) as counts:
+    with asking(lambda: demo.ask(body)) as counts:
         demo.trimtab("rollback", demo.deployment, "1")
     seconds, made = round(time.monotonic() - started, 1), demo.made()
     old = demo.ask(body).headers["X-Trimtab-Artifact"]
@@ -218,6 +121,7 @@ def rollback(demo: Any, body: bytes) -> None:
         "built": made["image"] - before["image"],
         "model_changed": old != now,
     }
+    operator.until(lambda: demo.status().get("held") == 1, "word of the rollback that holds")
     demo.say(f"revision 1 serves after {seconds} s; {counts['requests']} requests, {counts['failed_requests']} failed")
     demo.trimtab("retrain", demo.deployment)
     trained = demo.made()["train"] - made["train"]
@@ -227,6 +131,7 @@ def rollback(demo: Any, body: bytes) -> None:
     }
     demo.say(f"retrained ({trained} job): the rolled-back revision still serves")
     demo.trimtab("release", demo.deployment)
+    operator.until(demo.is_ready, "return to what the document declares")
     demo.say("released: what the document declares serves again")
 
 

@@ -7,8 +7,8 @@ from click.testing import CliRunner, Result
 
 from quick_rollout import ONE_OF_EACH, Calls, apply, delete, inventory, name_of, rolled_back
 from trimtab.cli.main import program
-from trimtab.core.errors import UserError
-from trimtab.core.kind import UID, Call
+from trimtab.core.errors import Conflict, UserError
+from trimtab.core.kind import UID, Call, Failure
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("deletion")]
 
@@ -129,3 +129,26 @@ def test_what_goes_later_is_not_read_before_its_turn(cloud, project):
     turns = ["DeleteService", "DescribeRepositories", "DeleteRepository", "GetAccountAuthorizationDetails", "DeleteRole"]
     assert sorted(turns, key=calls.made.index) == turns
     assert set(inventory(cloud, name_of(project)).values()) == {0}
+
+
+class OvertakenOnce(Calls):
+    """Another deletion writes to what is shared at the same moment."""
+
+    def __init__(self) -> None:
+        self.refused = 0
+
+    def before(self, call: Call) -> None:
+        if call.operation == "PutObject" and call.arguments["Key"].startswith("environments/") and not self.refused:
+            self.refused += 1
+            raise Failure("conflict", "s3:PutObject: PreconditionFailed", operation="s3:PutObject")
+
+
+def test_two_that_go_at_the_same_moment_leave_nothing_that_they_shared(cloud, project):
+    assert apply(project).how == "converged"
+    calls = OvertakenOnce()
+    with pytest.raises(Conflict):
+        delete(project, calls)
+    assert delete(project, calls).how == "gone"
+    assert cloud.client("ecs").list_clusters()["clusterArns"] == []
+    assert cloud.client("elbv2").describe_load_balancers()["LoadBalancers"] == []
+    assert "Contents" not in cloud.client("s3").list_objects_v2(Bucket="trimtab-local-state", Prefix="environments/")

@@ -326,9 +326,10 @@ class Reconciler:
         if not book.ledger.deleting:
             doomed = replace(book.ledger, deleting=True, resources=_condemned(book.ledger.resources), acts=())
             book.ledger = chronicled(book.ledger, doomed, rfc3339(self.clock.now()))
-            users = tuple(each for each in book.shared.users if each != book.ledger.uid)
-            book.shared = replace(book.shared, users=users)
-            book.save(self.ledgers)
+        # Not with the first pass alone: between the two writes we may be killed, or another deletion may have come first.
+        users = tuple(each for each in book.shared.users if each != book.ledger.uid)
+        book.shared = replace(book.shared, users=users)
+        book.save(self.ledgers)
         doomed = book.ledger.resources + (() if book.shared.users else book.shared.resources)
         snapshot, ours, below = self._next_to_go(doomed, {book.ledger.uid, book.shared.uid})
         decided, left = teardown(ours.stale, self.kinds, below), _others(snapshot, ours)
