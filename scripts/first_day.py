@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 from by_hand import BROKEN, Back, Hands
-from operating import GIVEN_UP, Operator, condition
+from operating import Operator, given_up
 from outside import asking
 
 
@@ -56,9 +56,9 @@ def bad_server(demo: Any, operator: Operator, body: bytes, project: Path) -> Non
     with asking(lambda: demo.ask(body)) as counts:
         started = time.monotonic()
         broken.write_text(BROKEN)
-        operator.until(lambda: condition(demo.status(), "Ready")[1] in GIVEN_UP, "word of the release that was given up")
+        operator.until(lambda: given_up(demo.status()), "word of the release that was given up")
         seconds = round(time.monotonic() - started, 1)
-        key, reason = given_up(demo)
+        key, reason = last_rollback(demo)
         again, since = demo.made(), demo.last_number()
         operator.until(lambda: _looks(demo, since) >= 2, "look at it again")  # in quarantine: it asks for nothing
     held = counts["releases"] == {before} and key in quarantined(demo) and not demo.stages_run(again)
@@ -81,7 +81,7 @@ def _looks(demo: Any, since: int) -> int:
     return sum(each["operation"] == "DescribeServices" for each in demo.journal(since))
 
 
-def given_up(demo: Any) -> tuple[str, str]:
+def last_rollback(demo: Any) -> tuple[str, str]:
     """12 digits of the release that ECS rolled back last, and why, in ECS's own words."""
     ecs, service = demo.aws("ecs"), demo.service()
     place = {"cluster": service["clusterArn"], "service": service["serviceName"]}

@@ -10,7 +10,7 @@ from typing import Any
 
 import urllib3
 from by_hand import Back, Hands
-from operating import GIVEN_UP, Operator, condition, edited, operating, ready, status_in
+from operating import Operator, condition, edited, given_up, operating, ready, status_in
 from outside import Broken, Outside, until
 
 HEARD = ("ecs", "sagemaker", "ecr", "elasticloadbalancing", "apigateway", "iam", "logs")
@@ -139,8 +139,8 @@ def silent_rollback(outside: Outside, model: Served) -> None:
         if (deployment["rolloutState"], deployment["taskDefinition"]) != ("COMPLETED", good):
             raise Broken(f"the rollback was not silent: {deployment}")
         outside.say(f"ECS says {deployment['rolloutState']}, on {good.rpartition('/')[2]}: a rollback that nobody saw")
-        operator.until(watched(lambda: condition(model.status(), "Ready")[1] in GIVEN_UP), "word of the rollback")
-        status, generation = model.status(), model.generation()
+        status = operator.until(watched(lambda: given_up(model.status())), "word of the rollback")
+        generation = model.generation()
         edited(model.document, "env: {PYTHONHOME: /nowhere}", "env: {COLOUR: green}")
         started = time.monotonic()
         model.served(operator, generation)

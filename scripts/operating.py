@@ -89,6 +89,11 @@ def condition(status: Mapping[str, Any], type_: str) -> tuple[str, str, str]:
     return next(((each["status"], each["reason"], each["message"]) for each in found), ("", "", ""))
 
 
+def given_up(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The status where it tells of a release that ECS gave up and that is in quarantine; empty where it does not."""
+    return status if condition(status, "Ready")[1] in GIVEN_UP and status["quarantine"] else {}
+
+
 def edited(document: Path, before: str, after: str) -> None:
     """Change a document as a person would."""
     text = document.read_text()
