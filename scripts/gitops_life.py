@@ -186,7 +186,7 @@ def _swept(outside: Outside, deployments: int) -> Mapping[str, Any]:
     """The calls of the next sweep, by the cloud's own journal: all that come after a rest, and before the next one."""
     _rest(outside)
     since = outside.last_number()
-    until(lambda: outside.last_number() > since, "sweep")
+    until(lambda: outside.journal(since), "sweep")
     _rest(outside)
     made = outside.journal(since)
     writes = sum(each["write"] for each in made)
@@ -206,7 +206,7 @@ def _rest(outside: Outside) -> None:
 
     def rests() -> bool:
         nonlocal seen
-        if (number := outside.last_number()) != seen[0]:
+        if (number := outside.last_number(seen[0])) != seen[0]:
             seen = (number, time.monotonic())
         return time.monotonic() - seen[1] >= REST_S
 

@@ -96,19 +96,19 @@ def drifted(plan: Any) -> Iterator[dict[str, Any]]:
     """One row a field: node, path, have, want, policy (what is done about it:
     correct, report, or by the flap guard waiting, held)."""
     from trimtab.plan.changes import shown_difference
+    from trimtab.plan.fights import LEFT
 
     found = [(action.node, action.differences, "correct") for action in plan.actions if action.is_drift]
-    left = {"BackOff": "waiting", "Fighting": "held"}
-    standings = [(node, each, left.get(each.reason, "report")) for node, each in plan.standings.items()]
+    standings = [(node, each, LEFT.get(each.reason, "report")) for node, each in plan.standings.items()]
     found += [(node, each.drift, policy) for node, each, policy in standings if each.drift]
-    by_field = {(node, path): left[one.reason] for node, each, _ in standings for one in each.fights for path in one.paths}
-    gone = [(node, policy) for node, each, policy in standings if each.reason in ("Drifted", *left) and not each.drift]
+    by_field = {(node, path): LEFT[one.reason] for node, each, _ in standings for one in each.fights for path in one.paths}
+    gone = [(node, policy) for node, each, policy in standings if each.reason in ("Drifted", *LEFT) and not each.drift]
     for node, differences, policy in found:
         if not differences:
             yield {"node": node, "path": "", "have": "deleted", "want": "present", "policy": policy}
         for each in differences:
             for row in shown_difference(each):
-                told = by_field.get((node, row["path"]), policy) if policy in left.values() else policy
+                told = by_field.get((node, row["path"]), policy) if policy in LEFT.values() else policy
                 yield {"node": node, **row, "policy": told}
     for node, policy in gone:
         yield {"node": node, "path": "", "have": "deleted", "want": "present", "policy": policy}

@@ -10,7 +10,7 @@ from typing import Any
 
 from trimtab.core.kind import Call, Reply
 from trimtab.engine.driver import Caller
-from trimtab.engine.ledger import Ledger, Ledgers, Shared
+from trimtab.engine.ledger import Ledger, Ledgers, Resource, Shared
 
 
 @dataclass(slots=True)
@@ -27,6 +27,11 @@ class Book:
     def __post_init__(self) -> None:
         self._saved = self.ledger if self.etag else None
         self._saved_shared = self.shared if self.shared_etag else None
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """The deployment's own, and those that it shares."""
+        return (*self.ledger.resources, *self.shared.resources)
 
     @property
     def is_dirty(self) -> bool:

@@ -11,9 +11,9 @@ from datetime import datetime
 from trimtab.core.times import rfc3339
 from trimtab.engine.ledger import Ledger
 from trimtab.engine.wanted import Wanted
-from trimtab.plan.drifts import Done, Sighting, changes_of, lifted, noted, with_repairs
+from trimtab.plan.drifts import Sighting, changes_of, lifted, noted, with_repairs
 from trimtab.plan.events import Event
-from trimtab.plan.fights import Fight, fights
+from trimtab.plan.fights import LEFT, Fight, fights
 from trimtab.plan.plan import Plan, Standing
 from trimtab.plan.status import FOUGHT, Trouble
 
@@ -60,10 +60,7 @@ def _left(standing: Standing) -> Iterator[Sighting]:
         yield Sighting("reported", changes)
     for fight in standing.fights:
         if own := tuple(each for each in changes if each.path in fight.paths):
-            yield Sighting(_DONE[fight.reason], own)
-
-
-_DONE: dict[str, Done] = {"BackOff": "waiting", "Fighting": "held"}
+            yield Sighting(LEFT[fight.reason], own)
 
 
 def _is_same(ledger: Ledger, wanted: Wanted) -> bool:

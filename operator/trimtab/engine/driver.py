@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextvars import copy_context
-from functools import partial
+from itertools import islice
 from typing import Protocol, TypeVar
 
 from trimtab.core.kind import Batch, Call, Failure, Reply, Steps, Transfer
@@ -51,48 +51,6 @@ class Driver:
         except StopIteration as end:
             return end.value
 
-    def read_all(self, many: Sequence[Steps[T]]) -> list[T | Failure]:
-        """Drive several that only read, step by step beside one another: results in order.
-
-        What one does not catch is its result. No thread of the pool waits for another, so any number may be driven at once.
-        """
-        results: dict[int, T | Failure] = {}
-        under_way: dict[int, Call | Batch] = {}
-        for at, steps in enumerate(many):
-            self._note(at, partial(next, steps), under_way, results)
-        while under_way:
-            batch = [(at, call) for at, step in under_way.items() for call in _calls_of(step)]
-            replies: dict[int, list[Reply | Failure]] = {at: [] for at in under_way}
-            for (at, _), reply in zip(batch, self._together([call for _, call in batch]), strict=True):
-                replies[at].append(reply)
-            for at, step in list(under_way.items()):
-                said = (
-                    partial(many[at].send, replies[at])
-                    if isinstance(step, Batch)
-                    else partial(_answer, many[at], *replies[at])
-                )
-                self._note(at, said, under_way, results)
-        return [results[at] for at in range(len(many))]
-
-    def _note(
-        self,
-        at: int,
-        go_on: Callable[[], Call | Batch | Transfer],
-        under_way: dict[int, Call | Batch],
-        results: dict[int, T | Failure],
-    ) -> None:
-        """Take the next step of one, or its end."""
-        under_way.pop(at, None)
-        try:
-            step = go_on()
-        except StopIteration as end:
-            results[at] = end.value
-        except Failure as failure:
-            results[at] = failure
-        else:
-            assert not isinstance(step, Transfer), "a read sends nothing"
-            under_way[at] = step
-
     def make(self, call: Call) -> Reply:
         """Make one call outside any kind, with the same hooks. Raises Failure."""
         if self._before:
@@ -106,9 +64,7 @@ class Driver:
         if isinstance(step, Transfer):
             self._transfers.submit(node, step)
             return steps.send(None)
-        if isinstance(step, Batch):
-            return steps.send(self._together(step.calls))
-        return _answer(steps, self._guarded(step))
+        return _resumed(steps, step, self._together(_calls_of(step)))
 
     def _together(self, calls: Sequence[Call]) -> list[Reply | Failure]:
         """Make reads in parallel, replies in order; writes one by one, so that crash points have an order."""
@@ -125,9 +81,40 @@ class Driver:
             return failure
 
 
-def _calls_of(step: Call | Batch) -> tuple[Call, ...]:
-    return step.calls if isinstance(step, Batch) else (step,)
+def beside(many: Sequence[Steps[T]]) -> Steps[list[T | Failure]]:
+    """Several that only read as one, step by step beside one another: all that they ask next is one batch.
+
+    Results in order; a Failure that one does not catch is its result. So no thread that makes calls waits for another, and
+    any number may be driven at once.
+    """
+    results: dict[int, T | Failure] = {}
+    under_way: dict[int, Call | Batch | Transfer | None] = dict.fromkeys(range(len(many)))  # None: it has not begun
+    replies: list[Reply | Failure] = []
+    while under_way:
+        rest = iter(replies)
+        for at, step in list(under_way.items()):
+            own = list(islice(rest, len(_calls_of(step))))
+            try:
+                under_way[at] = _resumed(many[at], step, own) if step else next(many[at])
+            except StopIteration as end:
+                results[at] = end.value
+                del under_way[at]
+            except Failure as failure:
+                results[at] = failure
+                del under_way[at]
+        calls = tuple(call for step in under_way.values() for call in _calls_of(step))
+        replies = (yield Batch(calls)) if calls else []
+    return [results[at] for at in range(len(many))]
 
 
-def _answer(steps: Steps[T], reply: Reply | Failure) -> Call | Batch | Transfer:
+def _calls_of(step: Call | Batch | Transfer | None) -> tuple[Call, ...]:
+    assert not isinstance(step, Transfer), "a read sends nothing"
+    return step.calls if isinstance(step, Batch) else (step,) if step else ()
+
+
+def _resumed(steps: Steps[T], step: Call | Batch | Transfer, replies: list[Reply | Failure]) -> Call | Batch | Transfer:
+    """The next step, once the calls of the last one are answered. Raises StopIteration at the end."""
+    if isinstance(step, Batch):
+        return steps.send(replies)
+    (reply,) = replies
     return steps.throw(reply) if isinstance(reply, Failure) else steps.send(reply)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from trimtab.core.kind import AnyKind, Broken, Failure, Progress, Ref, Unknown, resolved
-from trimtab.engine.driver import Driver
+from trimtab.engine.driver import Driver, beside
 from trimtab.engine.ledger import Resource
 from trimtab.graph.node import Graph, Node
 from trimtab.plan.snapshot import Absent, Found, Seen, Snapshot, Stale
@@ -41,10 +41,10 @@ class Observer:
                     seen[node.id] = answer
                     del waiting[node.id]
             if ready:
-                seen |= self.read({id: (node.kind, identity) for id, (node, identity) in ready.items()})
+                seen |= self._read({id: (node.kind, identity) for id, (node, identity) in ready.items()})
             for id in ready:
                 del waiting[id]
-        gone = self.read({f"{each.kind}#{each.identity}": (each.kind, each.identity) for each in stale})
+        gone = self._read({f"{each.kind}#{each.identity}": (each.kind, each.identity) for each in stale})
         return Snapshot(at, seen, dict(transfers), tuple(self._stale(each, gone) for each in stale))
 
     def with_tags(self, snapshot: Snapshot, nodes: Iterable[Node], stale: bool = False) -> Snapshot:
@@ -63,10 +63,10 @@ class Observer:
         What reads otherwise and is judged the same (another event, a task that is still starting) is no news.
         """
         desired = {node.id: (node.kind, resolved(node.desired, _values(node, seen))) for node in nodes}
-        now = self.read({id: (kind, self._kinds[kind].identity(wanted)) for id, (kind, wanted) in desired.items()})
-        return all(self.judged(*each, now[id]) == self.judged(*each, seen[id]) for id, each in desired.items())
+        now = self._read({id: (kind, self._kinds[kind].identity(wanted)) for id, (kind, wanted) in desired.items()})
+        return all(self._judged(*each, now[id]) == self._judged(*each, seen[id]) for id, each in desired.items())
 
-    def judged(self, kind: str, desired: Any, seen: Seen) -> object:
+    def _judged(self, kind: str, desired: Any, seen: Seen) -> object:
         """What a plan goes by: difference and state; what was not found stands for itself."""
         if not isinstance(seen, Found):
             return seen
@@ -85,13 +85,13 @@ class Observer:
         unknown = next((seen[holder] for holder in holders if isinstance(seen[holder], Unknown)), None)
         return unknown or Absent()  # no child without its parent
 
-    def read(self, wanted: Mapping[str, tuple[str, str]]) -> dict[str, Seen]:
+    def _read(self, wanted: Mapping[str, tuple[str, str]]) -> dict[str, Seen]:
         """What is seen of (kind, identity) pairs, by name; all kinds at once, each in bulk."""
         by_kind: dict[str, list[str]] = {}
         for kind, identity in wanted.values():
             by_kind.setdefault(kind, []).append(identity)
         reads = [self._kinds[kind].observe(tuple(dict.fromkeys(each))) for kind, each in by_kind.items()]
-        answers = dict(zip(by_kind, self._driver.read_all(reads), strict=True))
+        answers = dict(zip(by_kind, self._driver.run(beside(reads)), strict=True))
         return {name: _seen(answers[kind], identity) for name, (kind, identity) in wanted.items()}
 
     def _tags(self, kind: str, observed: Any) -> Mapping[str, str] | Unknown:

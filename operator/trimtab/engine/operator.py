@@ -61,7 +61,7 @@ class Operator:
     _index: Mapping[str, str] | None = None  # deployments by names of their resources; None: to be made anew
     _tasks: dict[str, Task] = field(default_factory=dict[str, Task])
     _decided: dict[str, Task] = field(default_factory=dict[str, Task])  # the tasks when it was last decided on them
-    _is_due: bool = False  # what a source said was not decided on: the brake could not read its memory
+    _decided_on: Mapping[str, Listing | None] = field(default_factory=dict[str, Listing | None])  # what sources said then
     _doomed: frozenset[str] = frozenset()
     _braked: Mapping[str, str] = field(default_factory=dict[str, str])  # why a vanished one is not deleted, by key
     _backoff: BackOff = field(default_factory=lambda: BackOff(LIMITS))
@@ -132,7 +132,7 @@ class Operator:
                 listing = source.read()
                 if listing is not None:
                     self._take(source.name, listing)
-                elif self._is_due:
+                elif self._board.listings is not self._decided_on:  # the brake could not read its memory
                     self._queue_news()
             except (TrimtabError, Failure, OSError) as error:
                 self._unreadable(source.name, str(error))
@@ -145,7 +145,6 @@ class Operator:
         with self._lock:
             before = self._board.listings.get(name)
             self._board = replace(self._board, listings={**self._board.listings, name: listing})
-            self._is_due = True
         self._queue_news()
         self._looked_at.add(name)
         self.counts.source(name, is_up=True)
@@ -175,16 +174,13 @@ class Operator:
         """
         with self._deciding:
             with self._lock:
-                self._tasks, self._is_due = self._board.tasks(), False
+                self._tasks = self._board.tasks()
                 board, tasks = self._board, dict(self._tasks)
-            try:
-                doomed, braked = self._judged(board, tasks)
-            except BaseException:
-                self._is_due = True
-                raise
+            doomed, braked = self._judged(board, tasks)
             with self._lock:
                 news = changed(self._decided, tasks) | (self._doomed ^ doomed)
-                self._decided, self._doomed, self._braked = tasks, doomed, braked
+                self._decided, self._decided_on = tasks, board.listings
+                self._doomed, self._braked = doomed, braked
         self.counts.deployments(len(board.known), _by_kind(tasks))
         return news
 

@@ -190,7 +190,7 @@ class Reconciler:
     def _needs_tags(self, node: Node, decided: Plan, book: Book) -> bool:
         """Tags without a bulk read are read at adoption, before a write, and when the declared ones changed."""
         acted = any(action.node == node.id and action.verb in ("adopt", "update", "replace") for action in decided.actions)
-        return acted or not are_tags_recorded(node, (*book.ledger.resources, *book.shared.resources))
+        return acted or not are_tags_recorded(node, book.resources)
 
     # --- acting ---
 
@@ -243,7 +243,7 @@ class Reconciler:
             book.ledger = with_drift(book.ledger, view.plan, told, at)
         book.ledger = known = chronicled(known, book.ledger, at, told)
         view = _condemning(view, book)
-        found = tuple(unrecorded(view, self.kinds, (*book.ledger.resources, *book.shared.resources)))
+        found = tuple(unrecorded(view, self.kinds, book.resources))
         if view.plan.writes or found:
             self._announce(book, view, found)
         wrote = book.save(self.ledgers)
@@ -264,8 +264,7 @@ class Reconciler:
         if view.plan.is_converged:
             limit = wanted.deployment.spec.revision_history_limit
             book.ledger = collected(book.ledger, view.snapshot.stale, limit)
-        resources = (*book.ledger.resources, *book.shared.resources)
-        book.ledger, named = self.witness.heard(book.ledger, resources, view.snapshot, self.driver, now)
+        book.ledger, named = self.witness.heard(book.ledger, book.resources, view.snapshot, self.driver, now)
         wrote = book.save(self.ledgers) or outcome.wrote
         unmarked = (book.ledger.holds, book.ledger.quarantine) != (view.facts.holds, view.facts.quarantine)
         more = unmarked or (view.plan.is_converged and bool(self._stale(view.graph, book, wanted)))

@@ -23,7 +23,7 @@ def announce(book: Book, view: View, found: Sequence[Resource], lease: Lease, no
     outside = [action for action in view.plan.writes if is_outside(view.graph.nodes.get(action.node))]
     named = {action.node: action for action in outside if action.verb in ("create", "adopt", "update", "replace")}
     made = [(view.graph.nodes[id], action) for id, action in named.items()]
-    adopted = {(each.node, each.identity) for each in (*book.ledger.resources, *book.shared.resources) if each.adopted}
+    adopted = {(each.node, each.identity) for each in book.resources if each.adopted}
     recorded = [(node.shared, _resource(node, action, adopted)) for node, action in made]
     recorded += [(each.shared, each) for each in found if each.node not in named]
     own = tuple(each for is_shared, each in recorded if not is_shared)

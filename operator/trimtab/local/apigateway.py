@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from trimtab.local.apigateway_execution import Execution, own_headers_of
+from trimtab.local.apigateway_execution import Execution
 from trimtab.local.apigateway_ids import key_value, short_id
 from trimtab.local.apigateway_methods import INTEGRATION, truth, unescaped
 from trimtab.local.apigateway_records import Api, Deployment, Key, Stage, UsagePlan
@@ -108,10 +108,6 @@ class ApiGateway(Resources, GatewayResponses):
         body = _openapi(arguments["body"])
         if arguments.get("mode", "merge") == "merge":
             body = {**api.body, **body, "paths": {**api.body.get("paths", {}), **body.get("paths", {})}}
-        try:
-            own_headers_of(body)
-        except ValueError as error:
-            raise ServiceError("BadRequestException", str(error)) from error
         self.check_body(body)
         merged = list(api.resources) if arguments.get("mode", "merge") == "merge" else []
         api.body, api.resources = body, grown(api.resources, [*body.get("paths", {}), *merged], api.id)

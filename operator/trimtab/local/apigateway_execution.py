@@ -16,14 +16,13 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import web
 
+from trimtab.local.apigateway_methods import GATEWAY_RESPONSES, INTEGRATION, TIMEOUT_MS, VERBS
 from trimtab.local.apigateway_records import Api, Key, UsagePlan
 from trimtab.local.http import forward
 from trimtab.local.overlay import World
 
 OWN_KINDS = ("DEFAULT_4XX", "DEFAULT_5XX")  # of the gateway responses, those that are simulated
 MAX_PAYLOAD = 10 * 1000 * 1000
-_TIMEOUT_MS = 29_000
-_VERBS = ("get", "put", "post", "delete", "options", "head", "patch", "x-amazon-apigateway-any-method")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +176,7 @@ def routes_of(body: Mapping[str, Any]) -> list[Route]:
     routes: list[Route] = []
     for path, methods in body.get("paths", {}).items():
         for verb, method in methods.items():
-            integration: Any = method.get("x-amazon-apigateway-integration") if verb in _VERBS else None
+            integration: Any = method.get(INTEGRATION) if verb in VERBS else None
             if integration:
                 routes.append(_route(path, verb, method, integration, everywhere))
     return sorted(routes, key=lambda route: route.rank)
@@ -185,7 +184,7 @@ def routes_of(body: Mapping[str, Any]) -> list[Route]:
 
 def own_headers_of(body: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
     """The headers of the answers that are the gateway's own. Raises ValueError for what is not simulated."""
-    responses: Mapping[str, Any] = body.get("x-amazon-apigateway-gateway-responses", {})
+    responses: Mapping[str, Any] = body.get(GATEWAY_RESPONSES, {})
     for kind, response in responses.items():
         if kind not in OWN_KINDS or set(response) - {"responseParameters"}:
             raise ValueError(f"gateway response {kind}: the local cloud simulates headers of DEFAULT_4XX and DEFAULT_5XX")
@@ -214,7 +213,7 @@ def _route(path: str, verb: str, method: Mapping[str, Any], integration: Mapping
         str(integration.get("uri", "")),
         str(integration.get("connectionId", "")) if linked else "",
         str(integration.get("integrationTarget", "")),
-        min(int(integration.get("timeoutInMillis", _TIMEOUT_MS)), _TIMEOUT_MS) / 1000,
+        min(int(integration.get("timeoutInMillis", TIMEOUT_MS)), TIMEOUT_MS) / 1000,
         _mock(integration),
         _static(_but_path(integration.get("requestParameters", {})), "integration.request.header."),
     )

@@ -10,6 +10,9 @@ from typing import Any
 Document = dict[str, Any]
 INTEGRATION = "x-amazon-apigateway-integration"
 ANY = "x-amazon-apigateway-any-method"
+VERBS = ("get", "put", "post", "delete", "options", "head", "patch", ANY)
+GATEWAY_RESPONSES = "x-amazon-apigateway-gateway-responses"
+TIMEOUT_MS = 29_000  # the longest, and what an integration has that names none
 _KEYED = "api_key"
 _PLACES = {"header": "header", "querystring": "query", "path": "path"}  # of a request's parameters, in OpenAPI's words
 _PLACES_BACK = {word: place for place, word in _PLACES.items()}
@@ -106,7 +109,7 @@ def integration_shown(integration: Mapping[str, Any], resource: str) -> Document
     shown: Document = {
         "type": kind,
         "passthroughBehavior": str(integration.get("passthroughBehavior", _BY_DEFAULT)).upper(),
-        "timeoutInMillis": 29_000,
+        "timeoutInMillis": TIMEOUT_MS,
         "cacheNamespace": resource,
         "cacheKeyParameters": [],
         **({} if kind == "MOCK" else {"connectionType": "INTERNET"}),

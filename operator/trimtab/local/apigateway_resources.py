@@ -7,15 +7,16 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from trimtab.local.apigateway_execution import routes_of
+from trimtab.local.apigateway_execution import own_headers_of, routes_of
 from trimtab.local.apigateway_ids import short_id
 from trimtab.local.apigateway_methods import (
-    ANY,
     INTEGRATION,
     INTEGRATION_PATCHES,
     METHOD_PATCHES,
     REPLY_PATCHES,
     RESPONSE_PATCHES,
+    TIMEOUT_MS,
+    VERBS,
     Document,
     Parsers,
     integration_shown,
@@ -33,10 +34,9 @@ from trimtab.local.apigateway_records import Api
 from trimtab.local.overlay import Arguments, Context, Reply, ServiceError, World
 from trimtab.local.shelf import Shelf
 
-_VERBS = ("get", "put", "post", "delete", "options", "head", "patch", ANY)
 _PART = re.compile(r"[A-Za-z0-9._:-]+|\{[A-Za-z0-9._:-]+\+?\}")
 _TYPES = ("HTTP_PROXY", "MOCK")
-_TIMEOUTS_MS = (50, 29_000)
+_TIMEOUTS_MS = (50, TIMEOUT_MS)
 _MODELS = ("Empty", "Error")  # those that every API has
 
 
@@ -56,6 +56,7 @@ class Base:
     def check_body(self, body: Mapping[str, Any]) -> None:
         """Raises ServiceError for a document that cannot be served."""
         try:
+            own_headers_of(body)
             links = {route.link for route in routes_of(body) if route.link}
         except ValueError as error:
             raise bad(str(error)) from error
@@ -110,7 +111,7 @@ class Resources(Base):
         api, path, verb = self._place(arguments)
         if verb in _paths(api).get(path, {}):
             raise conflict("Method already exists for this resource")
-        if verb not in _VERBS:
+        if verb not in VERBS:
             raise bad(f"Invalid HTTP method specified: {arguments['httpMethod']}")
         if arguments.get("requestValidatorId"):
             raise bad("The local cloud has no request validators")
@@ -258,7 +259,7 @@ def grown(resources: Mapping[str, str], paths: Collection[str], api_id: str) -> 
 def methods_of(body: Mapping[str, Any]) -> list[Document]:
     """Every method of a document."""
     paths: Mapping[str, Document] = body.get("paths", {})
-    return [each for methods in paths.values() for verb, each in methods.items() if verb in _VERBS]
+    return [each for methods in paths.values() for verb, each in methods.items() if verb in VERBS]
 
 
 def page(items: list[dict[str, Any]], arguments: Arguments) -> Reply:
@@ -348,7 +349,7 @@ def _resource(api: Api, path: str, embedded: bool = False) -> Document:
         shown["parentId"] = api.resources[above or "/"]
     methods = {
         each["httpMethod"]: each if embedded else {}
-        for each in (_method(api, path, verb) for verb in _paths(api).get(path, {}) if verb in _VERBS)
+        for each in (_method(api, path, verb) for verb in _paths(api).get(path, {}) if verb in VERBS)
     }
     return shown | ({"resourceMethods": methods} if methods else {})
 

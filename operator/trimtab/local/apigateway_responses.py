@@ -6,13 +6,12 @@ Source: Amazon API Gateway API, PutGatewayResponse; Developer Guide, "Gateway re
 from collections.abc import Mapping
 from typing import Any
 
-from trimtab.local.apigateway_execution import OWN_KINDS, own_headers_of
-from trimtab.local.apigateway_methods import Document, Parsers
+from trimtab.local.apigateway_execution import OWN_KINDS
+from trimtab.local.apigateway_methods import GATEWAY_RESPONSES, Document, Parsers
 from trimtab.local.apigateway_records import Api
-from trimtab.local.apigateway_resources import Base, bad, patched_or_refused
+from trimtab.local.apigateway_resources import Base, patched_or_refused
 from trimtab.local.overlay import Arguments, Context, Reply, ServiceError
 
-_EXTENSION = "x-amazon-apigateway-gateway-responses"
 _TEMPLATE = {"application/json": '{"message":$context.error.messageString}'}
 _PATCHES: Parsers = {"responseParameters": str}
 
@@ -41,22 +40,19 @@ class GatewayResponses(Base):
 
     def _keep(self, api: Api, kind: str, given: Mapping[str, Any]) -> Document:
         members = ("statusCode", "responseParameters", "responseTemplates")
-        new = {_EXTENSION: {kind: {name: given[name] for name in members if given.get(name)}}}
-        try:
-            own_headers_of(new)
-        except ValueError as error:
-            raise bad(str(error)) from error
-        _responses(api).update(new[_EXTENSION])
+        new = {GATEWAY_RESPONSES: {kind: {name: given[name] for name in members if given.get(name)}}}
+        self.check_body(new)
+        _responses(api).update(new[GATEWAY_RESPONSES])
         self.apis.put(api)
         return _shown(api, kind)
 
 
 def _responses(api: Api) -> dict[str, Document]:
-    return api.body.setdefault(_EXTENSION, {})
+    return api.body.setdefault(GATEWAY_RESPONSES, {})
 
 
 def _shown(api: Api, kind: str) -> Document:
-    own: Mapping[str, Document] = api.body.get(_EXTENSION, {})
+    own: Mapping[str, Document] = api.body.get(GATEWAY_RESPONSES, {})
     empty: Document = {"responseParameters": {}, "responseTemplates": {}}
     if kind in own:
         return {"responseType": kind, "defaultResponse": False, **empty, **own[kind]}

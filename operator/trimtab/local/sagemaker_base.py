@@ -1,4 +1,4 @@
-"""What the operations on jobs share: state, names, pages, tags."""
+"""What the operations on jobs and models share: state, names, pages, tags."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
@@ -6,16 +6,16 @@ from typing import Any, TypeVar
 from trimtab.local.overlay import Arguments, ServiceError, World
 from trimtab.local.sagemaker_checks import invalid
 from trimtab.local.sagemaker_processing_runs import ProcessingRuns
-from trimtab.local.sagemaker_records import Job, ProcessingJob, TrainingJob
+from trimtab.local.sagemaker_records import Job, Model, ProcessingJob, TrainingJob
 from trimtab.local.sagemaker_training_runs import TrainingRuns
 from trimtab.local.shelf import Shelf
 
-J = TypeVar("J", bound=Job)
+T = TypeVar("T", bound=Job | Model)
 _MOST_TAGS = 50
-_SORTS: Mapping[str, Callable[[Job], Any]] = {
-    "Name": lambda job: job.name,
-    "Status": lambda job: (job.status, job.created),
-    "CreationTime": lambda job: job.created,
+_SORTS: Mapping[str, Callable[[Any], Any]] = {
+    "Name": lambda thing: thing.name,
+    "Status": lambda job: (job.status, job.created),  # which models have not, nor are they asked for by it
+    "CreationTime": lambda thing: thing.created,
 }
 
 
@@ -30,11 +30,14 @@ class Base:
         self.processing = ProcessingRuns(world, processing)
 
 
-def page(jobs: Iterable[J], arguments: Arguments) -> tuple[list[J], str | None]:
-    """The jobs of one page, filtered and sorted as asked for, and the token of the next. Raises ServiceError."""
-    found = [job for job in jobs if _wanted(job, arguments)]
+def page(things: Iterable[T], arguments: Arguments, order: str = "Ascending") -> tuple[list[T], str | None]:
+    """Those of one page, filtered and sorted as asked for, and the token of the next. Raises ServiceError.
+
+    order: where none is asked for.
+    """
+    found = [each for each in things if _wanted(each, arguments)]
     key = _SORTS[arguments.get("SortBy", "CreationTime")]
-    found.sort(key=key, reverse=arguments.get("SortOrder", "Ascending") == "Descending")
+    found.sort(key=key, reverse=arguments.get("SortOrder", order) == "Descending")
     given, most = str(arguments.get("NextToken") or "0"), int(arguments.get("MaxResults") or 10)
     if not given.isdecimal():
         raise invalid("Invalid NextToken")
@@ -71,11 +74,13 @@ def check_count(tags: Mapping[str, str]) -> None:
         raise invalid(f"A resource has at most {_MOST_TAGS} tags")
 
 
-def _wanted(job: Job, arguments: Arguments) -> bool:
-    bounds = {"CreationTime": job.created, "LastModifiedTime": job.modified or job.created}
+def _wanted(thing: Job | Model, arguments: Arguments) -> bool:
+    bounds, status = {"CreationTime": thing.created}, ""
+    if isinstance(thing, Job):
+        bounds["LastModifiedTime"], status = thing.modified or thing.created, thing.status
     return (
-        arguments.get("NameContains", "") in job.name
-        and arguments.get("StatusEquals", job.status) == job.status
+        arguments.get("NameContains", "") in thing.name
+        and arguments.get("StatusEquals", status) == status
         and all(arguments.get(f"{name}After", at) <= at for name, at in bounds.items())
         and all(at <= arguments.get(f"{name}Before", at) for name, at in bounds.items())
     )

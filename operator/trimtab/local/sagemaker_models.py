@@ -3,19 +3,14 @@
 Source: Amazon SageMaker API, CreateModel, DescribeModel, ListModels, DeleteModel.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from trimtab.local.overlay import Arguments, Context, Reply, World
-from trimtab.local.sagemaker_base import tags_in, without_tags
+from trimtab.local.sagemaker_base import page, tags_in, without_tags
 from trimtab.local.sagemaker_checks import invalid
 from trimtab.local.sagemaker_records import Model
 from trimtab.local.shelf import Shelf
-
-_SORTS: Mapping[str, Callable[[Model], Any]] = {
-    "Name": lambda model: model.name,
-    "CreationTime": lambda model: model.created,
-}
 
 
 class Models:
@@ -43,17 +38,11 @@ class Models:
         return {}
 
     def list_models(self, arguments: Arguments, context: Context) -> Reply:
-        found = [each for each in self.models if _wanted(each, arguments)]
-        found.sort(
-            key=_SORTS[arguments.get("SortBy", "CreationTime")],
-            reverse=arguments.get("SortOrder", "Descending") == "Descending",
-        )
-        start, most = int(arguments.get("NextToken") or 0), int(arguments.get("MaxResults") or 10)
+        found, token = page(self.models, arguments, order="Descending")
         shown = [
-            {"ModelName": each.name, "ModelArn": self.model_arn(each.name), "CreationTime": each.created}
-            for each in found[start : start + most]
+            {"ModelName": each.name, "ModelArn": self.model_arn(each.name), "CreationTime": each.created} for each in found
         ]
-        return {"Models": shown, "NextToken": str(start + most) if start + most < len(found) else None}
+        return {"Models": shown, "NextToken": token}
 
     def model_arn(self, name: str) -> str:
         return f"arn:aws:sagemaker:{self.world.region}:{self.world.account}:model/{name}"
@@ -74,8 +63,3 @@ class Models:
 def _container(given: Mapping[str, Any]) -> dict[str, Any]:
     """A container with the mode that SageMaker answers where none was given."""
     return {"Mode": "SingleModel", **given}
-
-
-def _wanted(model: Model, arguments: Arguments) -> bool:
-    after, before = arguments.get("CreationTimeAfter", model.created), arguments.get("CreationTimeBefore", model.created)
-    return arguments.get("NameContains", "") in model.name and after <= model.created <= before

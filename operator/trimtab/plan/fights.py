@@ -12,11 +12,12 @@ from typing import cast
 
 from trimtab.core.kind import Difference
 from trimtab.core.times import rfc3339, time_in
-from trimtab.plan.drifts import DAY, UNKNOWN, DriftRecord, changes_of
+from trimtab.plan.drifts import DAY, UNKNOWN, Done, DriftRecord, changes_of
 
 FREE, LAST = 3, 6  # repairs within an hour before the next one waits, and within a day before a person is asked
 FIRST_WAIT = timedelta(minutes=1)  # doubled by each repair after
 _HOUR = timedelta(hours=1)
+LEFT: Mapping[str, Done] = {"BackOff": "waiting", "Fighting": "held"}  # what is done about a fight, by its reason
 
 
 @dataclass(frozen=True, slots=True)

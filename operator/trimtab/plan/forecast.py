@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from trimtab.core.kind import Difference, owner_in
 from trimtab.graph.node import Graph, Node
 from trimtab.plan.drift import Rules
-from trimtab.plan.plan import Action, History, Kinds, Plan, plan
+from trimtab.plan.plan import ALL_CORRECTED, Action, History, Kinds, Plan, plan
 from trimtab.plan.snapshot import Found, Snapshot
-
-_RULES = Rules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +22,7 @@ class Forecast:
         return (*self.first.actions, *(action for wave in self.later for action in wave))
 
 
-def forecast(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds, rules: Rules = _RULES) -> Forecast:
+def forecast(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds, rules: Rules = ALL_CORRECTED) -> Forecast:
     """List every wave. rules: as for `plan`."""
     first = plan(graph, snapshot, history, kinds, rules)
     decided = {action.node for action in first.actions}
@@ -51,9 +49,8 @@ def _foreseen(node: Node, snapshot: Snapshot, first: Plan, fresh: set[str]) -> A
     if not isinstance(seen, Found):
         return Action("create", node.id, standing.because, desired=node.desired)
     if hasattr(node.desired, "tags") and isinstance(seen.tags, Mapping) and owner_in(seen.tags) is None:
-        return Action(
-            "adopt", node.id, standing.because, desired=node.desired
-        )  # else it would be refused, and wait for nobody
+        # Else it would be refused, and wait for nobody.
+        return Action("adopt", node.id, standing.because, desired=node.desired)
     changing = [ref for ref in node.refs if ref.node in fresh]
     if not changing:
         return None

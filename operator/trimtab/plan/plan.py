@@ -118,13 +118,13 @@ class History:
         return self.environment_uid if node.shared else self.uid
 
 
-_ALL_CORRECTED = Rules()
+ALL_CORRECTED = Rules()
 _TO_BE_DELETED = Standing("pending", "to be deleted", look_again_s=_DELETE_S)
 Kinds: TypeAlias = Mapping[str, AnyKind]
 Decision: TypeAlias = tuple[Standing, Action | None]
 
 
-def plan(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds, rules: Rules = _ALL_CORRECTED) -> Plan:
+def plan(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds, rules: Rules = ALL_CORRECTED) -> Plan:
     """Decide the next wave. rules: what the document says of drift.
 
     Deletes of what is stale come last, one rank at a time, and only when the graph has converged: an edit never takes

@@ -6,7 +6,7 @@ import pytest
 
 from trimtab.core.errors import UserError
 from trimtab.core.kind import Batch, Broken, Call, Failure, Progress, Transfer
-from trimtab.engine.driver import Driver
+from trimtab.engine.driver import Driver, beside
 from trimtab.engine.transfers import Transfers
 
 READ = Call("ecs", "ListClusters", {})
@@ -144,6 +144,6 @@ def test_several_are_read_beside_one_another_by_a_pool_that_is_smaller(caller):
         return "nothing asked"
 
     with ThreadPoolExecutor(1) as pool:
-        answers = Driver(caller, Submitted(), pool).read_all([one(1), refused(), silent(), one(2)])
+        answers = Driver(caller, Submitted(), pool).run(beside([one(1), refused(), silent(), one(2)]))
     assert answers == [(1, 10, "absent"), Failure("absent", "gone"), "nothing asked", (2, 10, "absent")]
     assert len(caller.made) == 7
