@@ -177,13 +177,14 @@ def sweep(outside: Outside, model: Served) -> None:
     rows = outside.result["sweep"] = []
     with operating(outside, "sweep", [model.source], sweep=f"{SWEEP_S}s") as operator:
         model.served(operator)
-        rows.append(_swept(outside, 1))
+        rows.append(_swept(outside))
         Served(outside, model.folder, "second").served(operator)
-        rows.append(_swept(outside, 2))
+        rows.append(_swept(outside))
 
 
-def _swept(outside: Outside, deployments: int) -> Mapping[str, Any]:
+def _swept(outside: Outside) -> Mapping[str, Any]:
     """The calls of the next sweep, by the cloud's own journal: all that come after a rest, and before the next one."""
+    deployments = len(outside.told("status"))
     _rest(outside)
     since = outside.last_number()
     until(lambda: outside.journal(since), "sweep")

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,10 @@ class Outside:
     def last_number(self, since: int = 0) -> int:
         """Of the newest request. since: a number that is known already, for a shorter look."""
         return max((each["number"] for each in self.journal(since)), default=since)
+
+    def now(self) -> datetime:
+        """The cloud's time, which goes on by itself and by `minute`."""
+        return datetime.fromisoformat(self._own("GET", "clock")["now"])
 
     def minute(self) -> None:
         """Let a minute of the cloud's time go by at once."""
