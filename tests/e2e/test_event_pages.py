@@ -14,15 +14,15 @@ TOP = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
 
 
-def said_by(page: str, tmp_path: Path) -> str:
-    """What its commands write, run on a cloud of their own."""
+def said_by(page: str, tmp_path: Path, **variables: str) -> str:
+    """What its commands write, run on a cloud of their own, with these variables besides the cloud's."""
     blocks = re.findall(r"```sh\n(.*?)```", (TOP / "docs" / "tasks" / f"{page}.md").read_text(), re.DOTALL)
     with running_cloud(tmp_path / "state") as cloud:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", "".join(blocks)],
             cwd=tmp_path,
-            env={**cloud.variables, "PATH": path},
+            env={**cloud.variables, "PATH": path, **variables},
             capture_output=True,
             text=True,
             check=False,

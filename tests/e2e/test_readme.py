@@ -54,7 +54,8 @@ PAGES = (
     "review-a-plan",
     "delete",
 )
-OTHER_PAGES = ("hear", "wake", "git", "s3")  # by test_event_pages.py and test_source_pages.py, on clouds of their own
+# On clouds of their own, by test_event_pages.py, test_source_pages.py, test_adopt_page.py and test_terraform.py.
+OTHER_PAGES = ("hear", "wake", "git", "s3", "adopt", "terraform")
 ENDS_OTHERWISE = {
     "trimtab retry default/toy": 1,  # nothing is in quarantine: the program says so
     "trimtab delete default/toy": 1,  # nobody can be asked

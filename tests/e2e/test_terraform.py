@@ -5,6 +5,7 @@ The configuration is terraform/*.tf. TRIMTAB_TF_MIRROR names a folder that `terr
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ import pytest
 import urllib3
 
 from clouds import RunningCloud, running_cloud
+from e2e.test_event_pages import TOP, said_by
 from ecs_world import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("terraform"), pytest.mark.xdist_group("terraform")]
@@ -24,6 +26,7 @@ MIRRORED = 'provider_installation {{\n  filesystem_mirror {{ path = "{}" }}\n}}\
 POOL = urllib3.PoolManager(retries=False, timeout=10)
 CHANGES = 2  # the exit code of a plan that would do something
 SECOND = "-var-file=second.tfvars"
+BUCKET = 'resource "aws_s3_bucket" "data" {\n  bucket = "data-of-the-page"\n}\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,3 +186,22 @@ def test_a_whole_deployment_is_applied_changed_and_destroyed(cloud: RunningCloud
 
     terraform.destroy()
     assert inventory(cloud) == before
+
+
+def test_the_commands_of_the_page_make_and_take_down_what_a_person_declares(tmp_path):
+    rc = tmp_path / "terraform.rc"
+    rc.write_text(MIRRORED.format(os.environ["TRIMTAB_TF_MIRROR"]))
+    (block,) = re.findall(r"```hcl\n(.*?)```", (TOP / "docs" / "tasks" / "terraform.md").read_text(), re.DOTALL)
+    (tmp_path / "main.tf").write_text(block + BUCKET)
+    said = said_by(
+        "terraform",
+        tmp_path,
+        CHECKPOINT_DISABLE="1",
+        TF_CLI_CONFIG_FILE=str(rc),
+        TF_CLI_ARGS="-no-color",
+        TF_CLI_ARGS_apply="-auto-approve",
+        TF_CLI_ARGS_destroy="-auto-approve",
+    )
+    assert "1 added" in said
+    assert "No changes" in said
+    assert "1 destroyed" in said
