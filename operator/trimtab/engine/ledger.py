@@ -20,6 +20,8 @@ from trimtab.plan.drifts import Change, DriftRecord
 from trimtab.plan.events import Act, Event
 from trimtab.plan.status import Trouble
 
+_LEDGERS = "ledgers/"
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -171,10 +173,13 @@ class Ledgers:
     def save_shared(self, shared: Shared, etag: str | None) -> str:
         return self._write(f"environments/{shared.environment}.json", asdict(shared), etag)
 
+    def etags(self) -> dict[str, str]:
+        """The version of every ledger, by "namespace/name": one list."""
+        return {key.removeprefix(_LEDGERS).removesuffix(".json"): etag for key, etag in self._listed(_LEDGERS)}
+
     def all(self) -> tuple[Ledger, ...]:
         """Every ledger of the environment: one list, one read each."""
-        listed = self._driver.make(Call("s3", "ListObjectsV2", {"Bucket": self._bucket, "Prefix": "ledgers/"}))
-        stored = [self._read(item["Key"]) for item in listed.get("Contents", [])]
+        stored = [self._read(key) for key, _ in self._listed(_LEDGERS)]
         return tuple(_ledger_from(each.value) for each in stored if each.value)
 
     def load_vanished(self, source: str) -> Stored:
@@ -190,9 +195,13 @@ class Ledgers:
 
     def braked_sources(self) -> tuple[str, ...]:
         """Names of the sources of which something is remembered."""
-        listed = self._driver.make(Call("s3", "ListObjectsV2", {"Bucket": self._bucket, "Prefix": "sources/"}))
-        stored = [self._read(item["Key"]) for item in listed.get("Contents", [])]
+        stored = [self._read(key) for key, _ in self._listed("sources/")]
         return tuple(str(each.value["source"]) for each in stored if each.value)
+
+    def _listed(self, prefix: str) -> list[tuple[str, str]]:
+        """(key, ETag) of each object there."""
+        listed = self._driver.make(Call("s3", "ListObjectsV2", {"Bucket": self._bucket, "Prefix": prefix}))
+        return [(item["Key"], item["ETag"]) for item in listed.get("Contents", ())]
 
     def _read(self, key: str) -> Stored:
         try:
@@ -216,7 +225,7 @@ class Ledgers:
 
 
 def _ledger_key(namespace: str, name: str) -> str:
-    return f"ledgers/{namespace}/{name}.json"
+    return f"{_LEDGERS}{namespace}/{name}.json"
 
 
 def _source_key(source: str) -> str:

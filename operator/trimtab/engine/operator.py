@@ -20,6 +20,9 @@ from trimtab.engine.queue import BackOff, Priority, Taken, WorkQueue
 from trimtab.engine.turns import Log, Site, Turns
 
 HUNG_S = 600.0  # a pass takes seconds, and each call of it a minute at most
+# A sweep reads ten services with one call, and an account may make 20 such calls a second: so it takes a quarter of them.
+# Source: Amazon ECS API Reference, request throttling.
+_SWEEP_S_EACH = 0.022
 _DEAF_S = 30.0  # a queue that cannot be read is tried again
 
 
@@ -27,6 +30,7 @@ class Counts(Protocol):
     """What is counted, for whoever scrapes it."""
 
     def passed(self, result: str, seconds: float, waited_s: float) -> None: ...
+    def surveyed(self, standing: int, moved: int, seconds: float) -> None: ...
     def source(self, name: str, *, is_up: bool) -> None: ...
     def deployments(self, known: int, tasks: Mapping[str, int]) -> None: ...
 
@@ -40,7 +44,8 @@ class Time(Protocol):
 class Operator:
     """Makes what its sources declare true, and keeps it so.
 
-    workers: passes at a time. sweep_s: how often a deployment is looked at where nothing says that it moved.
+    workers: passes at a time. sweep_s: how often a deployment is looked at where nothing says that it moved; less often
+    where there are so many that AWS would throttle it.
     """
 
     sources: Sequence[Source]
@@ -239,14 +244,30 @@ class Operator:
 
     def _sweep(self) -> None:
         """Look at everything now and then: events are hints, and some never come."""
-        while not self.stopping.wait(self.sweep_s):
+        while not self.stopping.wait(max(self.sweep_s, _SWEEP_S_EACH * len(self._tasks))):
             try:
                 news = self._decide()
             except (TrimtabError, Failure) as error:
                 self.log.warning("sweep.failed", because=str(error))
                 continue
-            for key in list(self._tasks):
-                self.queue.add(key, Priority.EDIT if key in news else Priority.SWEEP)
+            stand, moved = self._surveyed()
+            for key in news | (self._tasks.keys() - stand):
+                self.queue.add(key, Priority.EDIT if key in news else Priority.EVENT if key in moved else Priority.SWEEP)
+
+    def _surveyed(self) -> tuple[frozenset[str], frozenset[str]]:
+        """(deployments that are as their last pass left them, those that are not); a pass must look at all others."""
+        stand: frozenset[str] = frozenset()
+        moved: frozenset[str] = frozenset()
+        for name, site in self.sites.items():
+            started = self.clock.monotonic()
+            try:
+                found = site.survey.look()
+            except (TrimtabError, Failure) as error:  # each gets a pass, which says what it cannot read
+                self.log.warning("sweep.failed", environment=name, because=str(error))
+                continue
+            stand, moved = stand | found.stand, moved | found.moved
+            self.counts.surveyed(len(found.stand), len(found.moved), self.clock.monotonic() - started)
+        return stand, moved
 
     def _work(self) -> None:
         while (taken := self.queue.take()) is not None:

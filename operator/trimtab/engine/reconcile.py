@@ -132,7 +132,7 @@ class Reconciler:
         texts = image_texts(wanted.deployment, self.environment, wanted.digests.base)
         now = self.clock.now()
         book.ledger = with_pins(book.ledger, texts, self.launcher, lambda uri: self.tags.fresh(uri, self.driver, now))
-        newer = outdated(book.ledger, texts, self.launcher, lambda uri: self.tags.digest(uri, self.driver, now))
+        newer = outdated(book.ledger.pins, texts, self.launcher, lambda uri: self.tags.digest(uri, self.driver, now))
         while True:
             facts = facts_from(book.ledger, book.shared, wanted)
             graph = compile_graph(wanted.deployment, self.environment, facts)
@@ -268,7 +268,7 @@ class Reconciler:
         wrote = book.save(self.ledgers) or outcome.wrote
         unmarked = (book.ledger.holds, book.ledger.quarantine) != (view.facts.holds, view.facts.quarantine)
         more = unmarked or (view.plan.is_converged and bool(self._stale(view.graph, book, wanted)))
-        return replace(outcome, ledger=book.ledger, wrote=wrote, named=named, more=more)
+        return replace(outcome, ledger=book.ledger, wrote=wrote, named=named, etag=book.etag or "", more=more)
 
     def _catch_up(self, wanted: Wanted, book: Book) -> None:
         """Take down the revision of the last generation where an edit comes before any pass has seen it converge.

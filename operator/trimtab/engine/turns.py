@@ -13,6 +13,7 @@ from trimtab.engine.declared import Declared, Source
 from trimtab.engine.ledger import Ledgers, Provenance
 from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.report import problem, status_of
+from trimtab.engine.survey import Survey
 from trimtab.engine.view import Outcome
 from trimtab.engine.wanted import Wanted, wanted_from
 from trimtab.plan.drift import told
@@ -33,6 +34,9 @@ class Site(Protocol):
 
     @property
     def ledgers(self) -> Ledgers: ...
+
+    @property
+    def survey(self) -> Survey: ...
 
     def resolve(self, declared: Declared) -> Wanted:
         """Digest what the document names. Raises UserError, an ExceptionGroup of them, Failure."""
@@ -77,6 +81,8 @@ class Turns:
 
         Raises what a pass raises.
         """
+        for site in self.sites.values():
+            site.survey.drop(key)
         if isinstance(task, Refuse):
             self._report(key, task.source, problem(task.mistakes))
             return Turn(None, known)
@@ -153,6 +159,7 @@ class Turns:
         status = status_of(ledger, outcome.view, outcome.plan, url)
         status |= (problem(mistakes) if mistakes else {}) | ({"notes": notes} if notes else {})
         self._report(key, task.source, status)
+        self.sites[ledger.environment].survey.settle(key, outcome, wanted)
         return Turn(after_outcome(outcome), Known.by(ledger))
 
     def _anew(self, key: str, task: Make, known: Known) -> Turn:

@@ -23,6 +23,7 @@ from trimtab.engine.endpoint import url_of
 from trimtab.engine.hearing import Ear
 from trimtab.engine.ledger import Ledgers
 from trimtab.engine.reconcile import Reconciler
+from trimtab.engine.survey import Survey
 from trimtab.engine.view import Outcome
 from trimtab.engine.wanted import Wanted
 from trimtab.model.operator import EventsConfig, GitConfig, OperatorSpec, S3Config, SourceConfig
@@ -37,6 +38,7 @@ class ServedEnvironment:
     """Keeps trimtab.engine.turns.Site."""
 
     assembly: Assembly
+    survey: Survey
 
     @property
     def ledgers(self) -> Ledgers:
@@ -59,6 +61,7 @@ def served(names: Sequence[str], observer: Callable[[Made], None]) -> Generator[
     with (
         TemporaryDirectory(prefix="trimtab-") as scratch,
         ThreadPoolExecutor(16, thread_name_prefix="reads") as threads,
+        ThreadPoolExecutor(4, thread_name_prefix="sweep reads") as sweeping,
     ):
         launcher = launcher_in(Path(scratch))
         clock = SystemClock()
@@ -67,7 +70,8 @@ def served(names: Sequence[str], observer: Callable[[Made], None]) -> Generator[
             environment = environment_named(name)
             aws = Aws(account_of(environment), observer=observer)
             me, is_gone = holder.this_process(), holder.is_gone
-            found[name] = ServedEnvironment(Assembly(environment, aws, threads, Path(scratch), launcher, clock, me, is_gone))
+            assembly = Assembly(environment, aws, threads, Path(scratch), launcher, clock, me, is_gone)
+            found[name] = ServedEnvironment(assembly, assembly.survey(sweeping))
         yield found
 
 
