@@ -251,7 +251,7 @@ class Operator:
                 self.log.warning("sweep.failed", because=str(error))
                 continue
             stand, moved = self._surveyed()
-            for key in news | (self._tasks.keys() - stand):
+            for key in sorted(news | (self._tasks.keys() - stand)):
                 self.queue.add(key, Priority.EDIT if key in news else Priority.EVENT if key in moved else Priority.SWEEP)
 
     def _surveyed(self) -> tuple[frozenset[str], frozenset[str]]:
