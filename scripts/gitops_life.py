@@ -17,7 +17,7 @@ from sweep_calls import PAGES, sweep_calls
 HEARD = ("ecs", "sagemaker", "ecr", "elasticloadbalancing", "apigateway", "iam", "logs")
 RARELY, OFTEN = "1h", "5s"
 SWEEP_S, REST_S = 10, 3  # a sweep's calls end within the difference
-CONTENTS = 3  # of one with a given model: code, launcher, model
+CONTENTS = 2  # of one with a given model: launcher, model
 
 
 class Served:

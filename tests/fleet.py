@@ -108,7 +108,8 @@ class Fleet:
 
     def _made(self, number: int) -> tuple[str, Mapping[str, Any]]:
         """(the ETag of its ledger, what is desired of it by node)."""
-        ledger = Ledger(f"uid{number}", *key_of(number).split("/"), "local", "123456789012", "us-east-1")
+        namespace, name = key_of(number).split("/")
+        ledger = Ledger(f"uid{number}", namespace, name, "local", "123456789012", "us-east-1")
         etag = self.survey.ledgers.save(ledger, None)
         record = f"{RECORDS}/{number:04}"
         self.cloud.client("s3").put_object(Bucket=BUCKET, Key=f"{record}.json", Body=b"{}")

@@ -4,6 +4,7 @@ import pytest
 
 from faults.operating import RunningOperator, count, running
 from faults.test_drift_records import Person, records
+from faults.test_releases import full_name, run
 from hands import World
 from quick_rollout import delete
 from trimtab.local.commands import trail
@@ -46,6 +47,11 @@ def test_a_sweep_of_what_is_as_declared_makes_no_pass_and_finds_what_a_hand_has_
         made = cloud.journal(since)
         assert made
         assert [each["operation"] for each in made if each["write"]] == []
+        assert run("suspend", full_name(project))[0] == 0
+        operator.until(lambda: operator.condition(project, "Suspended")[0] == "True", "not suspended")
+        rests(operator)
+        assert run("resume", full_name(project))[0] == 0
+        operator.until(lambda: operator.condition(project, "Suspended")[0] == "False", "not resumed")
         ana = Person(cloud, "ana")
         for found, hand in enumerate(HANDS, start=1):
             hand(World(ana, project))

@@ -6,6 +6,7 @@ as many in a sweep as a quarter of 10 a second allows, which is what one account
 load balancer controller keeps to. Passes read everything, and leave here what they read.
 """
 
+import math
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -80,7 +81,7 @@ class Recall:
         """A sweep begins: forget what it is to read anew, and what nobody has asked for since the one before the last."""
         now = self.monotonic()
         with self._lock:
-            before, last = self._began or (now, now)
+            before, last = self._began or (-math.inf, now)
             self._began = (last, now)
             self._kept = {place: each for place, each in self._kept.items() if each.asked >= before}
             for place in _due(self._kept, max(1, int(BY_TURNS_PER_S * (now - last)))):

@@ -231,7 +231,7 @@ class Reconciler:
         book.ledger = replace(_declared(book.ledger, wanted), retained="")
         if book.ledger.suspended or wanted.deployment.spec.suspend:
             wrote = book.etag is not None and book.save(self.ledgers)  # of what does not exist there is nothing to remember
-            return Outcome(view, view.plan, book.ledger, wrote=wrote, suspended=True)
+            return Outcome(view, view.plan, book.ledger, wrote=wrote, suspended=True, etag=book.etag or "")
         if approval and view.plan.writes:
             book.ledger = replace(book.ledger, planned=approval.fingerprint)
         if held := self._held(book, view.plan):

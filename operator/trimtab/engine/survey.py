@@ -152,16 +152,19 @@ class Survey:
 
 
 def settled_by(outcome: Outcome, texts: Mapping[str, str], kinds: Mapping[str, AnyKind]) -> Settled | None:
-    """What a pass has found true; None where it has not. texts: of the images that it pins, by the name of the pin.
+    """What a pass has found true, or left alone since it is suspended; None where more is to come of it.
 
-    What is to be looked at again for another reason (a repair that is put off, an author that is not known yet) is due then.
+    texts: of the images that it pins, by the name of the pin. What is to be looked at again for another reason (a repair that
+    is put off, an author that is not known yet) is due then.
     """
     view, ledger = outcome.view, outcome.ledger
-    if view is None or view.rotated is None or not outcome.is_converged or not all(each.who for each in ledger.drifts):
+    is_true = outcome.is_converged and view is not None and view.rotated is not None
+    if view is None or not (is_true or outcome.suspended) or not all(each.who for each in ledger.drifts):
         return None
-    members = tuple(_members(view, kinds))
-    rotation = expected(view.graph, view.snapshot)
-    return Settled(outcome.etag, members, rotation, texts, ledger.pins, view.snapshot.outdated)
+    if not all(isinstance(seen, Found) for seen in view.snapshot.seen.values()):
+        return None
+    rotation = expected(view.graph, view.snapshot) if view.rotated and not view.rotated.unproven else None
+    return Settled(outcome.etag, tuple(_members(view, kinds)), rotation, texts, ledger.pins, view.snapshot.outdated)
 
 
 def judged(kind: AnyKind, desired: Any, fields: Sequence[str], seen: Seen) -> object:

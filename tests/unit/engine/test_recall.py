@@ -138,6 +138,13 @@ def test_few_are_read_with_every_sweep(world):
     assert world.sweep(*calls, after_s=0.1) == 1  # at least one, however soon
 
 
+def test_what_passes_read_before_the_first_sweep_is_not_read_by_it(world):
+    job = Call("sagemaker", "DescribeTrainingJob", {"TrainingJobName": "a-a1"})
+    world.outside.answers[job.operation] = {"TrainingJobStatus": "Completed"}
+    world.recall.make(job)
+    assert [world.sweep(job) for _ in range(5)] == [0] * 5
+
+
 def test_each_service_has_its_own_turns(world):
     health = [Call("elbv2", "DescribeTargetHealth", {"TargetGroupArn": f"tg{number}"}) for number in range(400)]
     world.sweep(*stages(400), *health)
