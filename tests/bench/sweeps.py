@@ -1,7 +1,7 @@
 """A sweep that finds nothing to do, beside the fewest calls that could tell, and beside `terraform plan`: goals G1 and G2.
 
 A deployment is what tests/fleet.py makes. The bare reader lists the same with boto3, one list after another, and judges
-nothing. Terraform has as many on a cloud of its own; the two take turns. Without TRIMTAB_TF_MIRROR it is left out, and named.
+nothing. Terraform has as many on a cloud of its own; the two take turns. Without TRIMTAB_TF_MIRROR it is skipped, and named.
 """
 
 import os

@@ -154,8 +154,8 @@ class Survey:
 def settled_by(outcome: Outcome, texts: Mapping[str, str], kinds: Mapping[str, AnyKind]) -> Settled | None:
     """What a pass has found true, or left alone since it is suspended; None where more is to come of it.
 
-    texts: of the images that it pins, by the name of the pin. What is to be looked at again for another reason (a repair that
-    is put off, an author that is not known yet) is due then.
+    texts: of the images that it pins, by the name of the pin. What is to be looked at again for another reason (a repair
+    that is put off, an author that is not known yet) is due then.
     """
     view, ledger = outcome.view, outcome.ledger
     is_true = outcome.is_converged and view is not None and view.rotated is not None
