@@ -26,7 +26,7 @@ from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Lease, Ledger, Ledgers, Resource, Shared
 from trimtab.engine.observe import UNRESOLVED, Observer
 from trimtab.engine.pins import Tags, outdated, with_pins
-from trimtab.engine.rebuild import LOG_GROUP, rebuilt
+from trimtab.engine.rebuild import LOG_GROUP, check_uid, rebuilt
 from trimtab.engine.recorded import announce, are_tags_recorded, unrecorded
 from trimtab.engine.remember import (
     RELEASE,
@@ -152,6 +152,7 @@ class Reconciler:
         clears = any(action.verb == "delete" for action in decided.actions)
         if unproven or clears:
             snapshot = self.observer.with_tags(snapshot, unproven, stale=clears)
+            check_uid(book.ledger, graph, snapshot)
             snapshot = _ours(snapshot, {book.ledger.uid}, book.ledger.resources)
             decided = plan(graph, snapshot, history, self.kinds, rules)
         rotated = None

@@ -49,8 +49,8 @@ class Memory:
     def __init__(self, failures: int) -> None:
         self.failures = failures
 
-    def all(self) -> tuple[()]:
-        return ()
+    def survey(self) -> tuple[tuple[()], tuple[()]]:
+        return (), ()
 
     def load_vanished(self, source: str) -> Stored:
         if self.failures:

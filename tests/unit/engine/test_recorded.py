@@ -1,6 +1,6 @@
 """What the ledger records of resources."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -76,3 +76,16 @@ def test_an_adoption_is_recorded_before_it_is_made_and_proven_by_its_tag(shared)
     anew = passed(book, Absent(), shared=shared)
     assert anew
     assert not anew.adopted  # and what was deleted outside is made by us
+
+
+@pytest.mark.parametrize(("tags", "is_known"), [(OURS, True), ({UID: "other"}, False), (None, False)])
+def test_after_a_lost_ledger_what_may_not_be_changed_now_is_known_by_its_tag_alone(tags, is_known):
+    graph = graph_of([Node(BOX, "release", Box("one", tags=OURS), key="k")], {})
+    snapshot = look(graph, {BOX: Found(SeenBox("one", size=2), tags)})
+    held = replace(HISTORY, barred={"k": ("Held", "an earlier one serves")})
+    decided = plan(graph, snapshot, held, KINDS, ALLOWED)
+    assert not decided.standings[BOX].is_ok
+    view = View(graph, snapshot, decided, FACTS, replace(LEDGER, uid=OURS[UID]), held)
+    found = list(unrecorded(view, KINDS, ()))
+    assert [(each.node, each.tags) for each in found] == ([(BOX, "")] if is_known else [])
+    assert list(unrecorded(view, KINDS, found)) == []
