@@ -376,8 +376,9 @@ class Reconciler:
         return Outcome(None, Plan((), {}), book.ledger, wrote=wrote, ended="retained")
 
     def _apply(self, decided: Plan, book: Book) -> tuple[Trouble, ...]:
-        since = self.clock.now() - _RIGHTS_SETTLE
-        return apply(decided.writes, self.kinds, self.driver, rights_settle=book.ledger.granted > rfc3339(since))
+        now = self.clock.now()
+        settle = rfc3339(now - _RIGHTS_SETTLE) < book.ledger.granted < rfc3339(now + _RIGHTS_SETTLE)
+        return apply(decided.writes, self.kinds, self.driver, rights_settle=settle)
 
     def _close(self, book: Book) -> None:
         self.ledgers.remove(book.ledger)
@@ -389,7 +390,8 @@ class Reconciler:
         lease = book.ledger.lease
         if not decided.writes or lease is None or lease.holder == self.holder or self.is_gone(lease.holder):
             return ""
-        return lease.holder if lease.until > rfc3339(self.clock.now()) else ""
+        now = self.clock.now()  # one that ends later than any lease lasts was written by a clock that jumped
+        return lease.holder if rfc3339(now) < lease.until < rfc3339(now + 2 * LEASE) else ""
 
     def _announce(self, book: Book, view: View, found: Sequence[Resource]) -> None:
         """Write down what this wave will make, before it is made: no crash can leave what nobody knows of.

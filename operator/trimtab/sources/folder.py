@@ -37,11 +37,15 @@ class _File:
 
 @dataclass(slots=True)
 class FolderSource:
-    """root: where the documents are, at any depth. now: seconds since the epoch, as files have them."""
+    """root: where the documents are, at any depth.
+
+    now: seconds since the epoch, as files have them; it may jump. monotonic: seconds that never go back.
+    """
 
     root: Path
     interval_s: float = 2.0
     now: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
     _files: dict[str, _File] = field(default_factory=dict[str, _File])
 
     @property
@@ -51,11 +55,11 @@ class FolderSource:
     def read(self) -> Listing:
         """Raises Transient where the folder is not there or cannot be listed: nothing is concluded from that."""
         found = self._found()
-        now = self.now()
+        now, missed = self.now(), self.monotonic()
         for path, status in found.items():
             self._look(path, status, now)
         for path in self._files.keys() - found.keys():
-            self._miss(path, now)
+            self._miss(path, missed)
         texts = {path: each.text for path, each in self._files.items() if each.size <= MAX_BYTES}
         listing = listing_of(texts, self._place)
         huge = tuple(too_large(path, each.size) for path, each in self._files.items() if each.size > MAX_BYTES)
@@ -114,7 +118,7 @@ class FolderSource:
     def _miss(self, path: str, now: float) -> None:
         known = self._files[path]
         since = known.gone_since if known.gone_since is not None else now
-        if not 0 <= now - since < GONE_S:
+        if now - since >= GONE_S:
             del self._files[path]
         else:
             self._files[path] = _File(known.mark, known.text, known.size, since)
