@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,33 @@ def test_credentials_that_expire_touch_nothing_and_it_goes_on_when_they_are_rene
             operator.until(lambda: operator.is_ready(project, 2), "it did not go on")
         assert set(codes) == {200}
         assert inventory(cloud, name_of(project)) == before
+        vanish(project)
+        operator.until(lambda: not known(), "it was never deleted")
+
+
+@pytest.fixture
+def silent():
+    """The URL of a Git server that takes every connection and never says anything."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/models.git"
+
+
+def test_a_git_server_that_stalls_is_told_and_holds_up_no_other_source(cloud, project, models, silent, tmp_path):
+    config = {
+        "apiVersion": "trimtab.dev/v1alpha1",
+        "kind": "OperatorConfig",
+        "metadata": {"name": "operator"},
+        "spec": {"sources": [{"git": {"repository": silent}}]},
+    }
+    (tmp_path / "operator.yaml.config").write_text(json.dumps(config))
+    with running(models, tmp_path, "--config", str(tmp_path / "operator.yaml.config")) as operator:
+        operator.until(lambda: operator.is_ready(project), "the other source waits")
+        operator.until(lambda: operator.events("source.unreadable"), "it was never given up")
+        (told, *_) = operator.events("source.unreadable")
+        assert told["source"] == f"git:{silent}@main:"
+        assert f"{silent} cannot be read" in told["because"]
+        assert operator.get("/readyz")[0] == operator.get("/healthz")[0] == 200
+        assert f'trimtab_source_up{{source="git:{silent}@main:"}} 0.0' in operator.get("/metrics")[1]
         vanish(project)
         operator.until(lambda: not known(), "it was never deleted")
 
