@@ -313,13 +313,13 @@ class Reconciler:
         book.save(self.ledgers)
         return book.ledger
 
-    def remove(self, namespace: str, name: str, deletion: Deletion | None = None) -> Outcome | None:
+    def remove(self, namespace: str, name: str, deletion: Deletion | None = None, uid: str = "") -> Outcome | None:
         """One pass of a deletion: condemned first, deleted wave by wave; None when there was nothing of it.
 
-        deletion: what becomes of what exists; by default what the document says.
+        deletion: what becomes of what exists; by default what the document says. uid: of the one that is meant; "" for any.
         """
         book = self._open(namespace, name)
-        if book.etag is None:
+        if book.etag is None or uid not in ("", book.ledger.uid):
             return None
         if (deletion or deletion_of(book.ledger)) == "retain":
             return self._retain(book)

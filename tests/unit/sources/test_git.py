@@ -236,6 +236,10 @@ def test_a_server_that_never_answers_is_given_up(tmp_path):
         remote = Remote(f"http://ana:secret@127.0.0.1:{port}/models.git", tmp_path / "copy", patience_s=0.2)
         with pytest.raises(Transient) as told:
             remote.commit_of("main")
+        silent.setblocking(False)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):  # it was asked once: the wait is not made several times over
+            silent.accept()
     assert "secret" not in str(told.value)
     assert f"http://127.0.0.1:{port}/models.git" in str(told.value)
 
