@@ -80,6 +80,34 @@ def test_a_rollback_is_not_undone_by_the_source_and_a_suspended_one_is_left_alon
     assert operator.events("drift.repaired")
 
 
+def test_who_does_what_the_source_will_undo_is_warned_with_its_name(cloud, project, models, tmp_path_factory):
+    with running(models, tmp_path_factory.mktemp("first")) as operator:
+        operator.until(lambda: operator.is_ready(project), "never ready")
+    good, elsewhere = project.read_text(), project.with_name("elsewhere.txt")
+    declared = f"warning: folder:{models} (deployment.yaml), where {full_name(project)} comes from,"
+    edit(project, "replicas: {min: 1}", "replicas: {min: 2}")
+    elsewhere.write_text(project.read_text())
+    project.write_text(good)
+    code, _, told = run("apply", str(project))
+    assert (code, "warning" in told) == (0, False)  # nothing is undone
+    code, _, told = run("apply", str(elsewhere))
+    assert code == 0
+    assert f"{declared} says otherwise: its next reading undoes this; change it there" in told
+    edit(project, "replicas: {min: 1}", "replicas: {min: 1}, env: {COLOUR: blue}")
+    code, _, told = run("apply", str(project))
+    assert (code, "warning" in told) == (0, False)  # it is the very file that the source reads
+    code, _, told = run("rollback", full_name(project))
+    assert (code, "warning" in told) == (0, False)  # a hold is not undone
+    with running(models, tmp_path_factory.mktemp("second")) as operator:
+        operator.until(lambda: operator.condition(project, "Ready") == ("False", "Held"), "the hold was undone")
+        code, _, told = run("delete", full_name(project), "--yes")  # the operator deletes beside it, and makes it anew
+        assert code == 0, told
+        assert f"{declared} declares it: its next reading makes it again; remove it there" in told
+        operator.until(lambda: operator.is_ready(project), "the warning was wrong")
+        vanish(project)
+        operator.until(lambda: operator.events("deployment.deleted"), "it was never deleted")
+
+
 @pytest.fixture
 def heard(cloud, tmp_path):
     """A queue that EventBridge delivers everything to, in an operator's configuration."""
