@@ -346,6 +346,14 @@ class Reconciler:
         book.save(self.ledgers)
         return Outcome(None, decided, book.ledger, troubles, wrote=True)
 
+    def left(self, namespace: str, name: str) -> tuple[Resource, ...]:
+        """Read only: what of a deployment that is being deleted is still there, as far as it can be read."""
+        book = self._open(namespace, name)
+        doomed = book.ledger.resources + (() if book.shared.users else book.shared.resources)
+        seen = self.observer.snapshot(Graph({}), doomed, self.clock.now(), {})
+        there = {each.id for each in seen.stale if not isinstance(each.seen, Absent)}
+        return tuple(each for each in doomed if f"{each.node}#{each.identity}" in there)
+
     def _next_to_go(self, doomed: Sequence[Resource], owners: set[str]) -> tuple[Snapshot, Snapshot, tuple[str, ...]]:
         """What was read, what of it is ours, and the ids of the rest: it is below the highest rank that is still there."""
         ranks = {each: self.kinds[each.kind].rank for each in doomed}
