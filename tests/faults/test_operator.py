@@ -5,7 +5,10 @@ import json
 import pytest
 
 from faults.operating import running, service_of, vanish
+from faults.test_drift_records import Person
 from faults.test_releases import asked_throughout, edit, full_name, outcomes, run
+from hands import World
+from trimtab.local.commands import trail
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("operator")]
 
@@ -141,3 +144,17 @@ def test_an_event_brings_a_repair_long_before_the_next_sweep(cloud, project, mod
         off = vanish(project)
         operator.until(lambda: operator.events("deployment.deleted"), "it was never deleted")
         assert full_name(off) not in run("status", "-o", "json")[1]
+
+
+def test_who_drifted_is_named_long_before_the_next_sweep(cloud, project, models, heard, tmp_path):
+    ana = Person(cloud, "ana")
+    trail(cloud.folder, 20)
+    with running(models, tmp_path, "--config", heard, "--sweep", "1h") as operator:
+        operator.until(lambda: operator.is_ready(project), "never ready")
+        World(ana, project).desired_count()
+        operator.until(lambda: operator.events("drift.repaired"), "no event woke it")
+        assert not operator.events("drift.attributed")
+        operator.until(lambda: operator.events("drift.attributed"), "nobody looked for who it was")
+        assert operator.events("drift.attributed")[0]["who"] == ana.arn
+        vanish(project)
+        operator.until(lambda: operator.events("deployment.deleted"), "it was never deleted")
