@@ -62,6 +62,18 @@ def test_a_bad_document_leaves_the_last_good_one_in_force_and_says_so(cloud, pro
     assert outcomes(project) == ["Superseded", "RolledBack", "Serving"]
 
 
+def test_a_bad_release_that_is_taken_back_is_no_drift(cloud, project, operator):
+    operator.until(lambda: operator.is_ready(project), "never ready")
+    good = project.read_text()
+    edit(project, "replicas: {min: 1}", "replicas: {min: 1}, env: {PYTHONHOME: /nowhere}")
+    operator.until(lambda: operator.condition(project, "Ready") == ("False", "RolledBack"), "it was never given up")
+    told = json.loads(run("events", full_name(project), "-o", "json")[1])
+    project.write_text(good)
+    operator.until(lambda: operator.is_ready(project, 3), "it was never taken back")
+    assert operator.events("drift.repaired") == []
+    assert [each for each in told if each["reason"] in ("Drifted", "Repaired")] == []
+
+
 def test_a_rollback_is_not_undone_by_the_source_and_a_suspended_one_is_left_alone(cloud, project, operator):
     operator.until(lambda: operator.is_ready(project), "never ready")
     edit(project, "replicas: {min: 1}", "replicas: {min: 1}, env: {COLOUR: blue}")

@@ -31,8 +31,14 @@ def announce(book: Book, view: View, found: Sequence[Resource], lease: Lease, no
     granted = any(node.kind.startswith("iam.") for node, _ in made)
     doomed = [action for action in view.plan.writes if action.verb == "delete"]
     acts = announced(book.ledger.acts, (*outside, *doomed), view.graph, now)
+    # What an edit writes is settled no longer: an edit that takes it back finds our own writes, which are no drift.
+    edited = {action.node for action in outside if not action.is_drift}
     book.ledger = replace(
-        book.ledger.announced(own), lease=lease, granted=now if granted else book.ledger.granted, acts=acts
+        book.ledger.announced(own),
+        lease=lease,
+        granted=now if granted else book.ledger.granted,
+        acts=acts,
+        settled={id: digest for id, digest in book.ledger.settled.items() if id not in edited},
     )
     resources = {each.node: each for each in (*book.shared.resources, *shared)}
     users = tuple(sorted({*book.shared.users, book.ledger.uid}))
