@@ -57,6 +57,7 @@ def test_a_sweep_of_what_is_as_declared_makes_no_pass_and_finds_what_a_hand_has_
             hand(World(ana, project))
             operator.until(lambda found=found: len(records(project)) == found, f"{hand.__name__} was not found")
             operator.until(lambda: operator.is_ready(project) and records(project)[-1]["done"] == "repaired", hand.__name__)
+        rests(operator)
         assert len(records(project)) == len(HANDS)
         assert operator.events("sweep.failed") == []
     assert delete(project).how == "gone"

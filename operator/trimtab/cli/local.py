@@ -8,7 +8,14 @@ import click
 
 from trimtab.cli.output import output_option, print_data, print_table, talk
 
-KINDS = ("throttle", "denied", "serverError", "timeout", "reset")  # a test holds them against trimtab.local.faults
+KINDS = (
+    "throttle",
+    "denied",
+    "expired",
+    "serverError",
+    "timeout",
+    "reset",
+)  # a test holds them against trimtab.local.faults
 MOST_DELAY_S = 900  # and this against trimtab.local.cloudtrail
 _STATE = click.option("--state", type=click.Path(path_type=Path), help="State folder; by default that of this user.")
 

@@ -6,6 +6,7 @@ the clients themselves are.
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from trimtab.clients.denials import Asked
-from trimtab.clients.errors import failure_from
+from trimtab.clients.denials import Asked, is_of_credentials
+from trimtab.clients.errors import NO_CREDENTIALS, code_of, failure_from
 from trimtab.core.kind import Call, Failure, Reply
 
+_RENEWAL_S = 15.0
 _PATH_STYLE = {"addressing_style": "path"}
 
 
@@ -44,11 +46,8 @@ class Aws:
 
     def __init__(self, account: Account, *, observer: Callable[[Made], None] | None = None) -> None:
         self.account = account
-        self._session = boto3.Session(
-            aws_access_key_id=account.access_key_id,
-            aws_secret_access_key=account.secret_access_key,
-            region_name=account.region,
-        )
+        self._session: Any = None  # made with the first client
+        self._renewed = -_RENEWAL_S
         self._clients: dict[tuple[str, bool], Any] = {}
         self._lock = threading.Lock()
         self._observer = observer
@@ -56,9 +55,8 @@ class Aws:
 
     def make(self, call: Call) -> Reply:
         """Make the call and join its pages. Raises Failure."""
-        client = self.client(call.service, reading=call.repeat == "read")
         try:
-            reply = self._send(client, call)
+            reply = self._send(self.client(call.service, reading=call.repeat == "read"), call)
         except (ClientError, BotoCoreError, OSError) as error:
             failure = self.failure(call, error)
             self._tell(call, failure.code)
@@ -68,8 +66,31 @@ class Aws:
 
     def failure(self, call: Call, error: Exception) -> Failure:
         """What was raised in making that call, as a Failure; a refusal names us, the action and the resource."""
-        asked = _asked(self.client(call.service, reading=True), call)
-        return failure_from(call.service, call.operation, error, asked=asked, caller=self.caller)
+        code = code_of(error)
+        asked = None if not isinstance(error, ClientError) else _asked(self.client(call.service, reading=True), call)
+        caller = self._whose if is_of_credentials(code) else self.caller
+        failure = failure_from(call.service, call.operation, error, asked=asked, caller=caller, region=self.account.region)
+        if is_of_credentials(failure.code) or failure.code == NO_CREDENTIALS:
+            self._renew()
+        return failure
+
+    def _whose(self) -> str:
+        """Who credentials that are refused belong to, as far as that is known here: who we were, or the access key."""
+        if self._caller or not self._session:
+            return self._caller or ""
+        try:
+            keys = self._session.get_credentials()
+            return f"access key {keys.access_key}" if keys else ""
+        except BotoCoreError:  # of a kind that renews itself, and cannot
+            return ""
+
+    def _renew(self) -> None:
+        """Read the credentials anew, now and then: what a person mends in a file is seen by a new session alone."""
+        with self._lock:
+            if time.monotonic() - self._renewed > _RENEWAL_S:
+                self._renewed = time.monotonic()
+                self._session, self._caller = None, None
+                self._clients.clear()
 
     def caller(self) -> str:
         """Our ARN; "" where that is not answered. Asked for once."""
@@ -83,6 +104,12 @@ class Aws:
     def client(self, service: str, *, reading: bool) -> Any:
         """The boto3 client for reads or for writes."""
         with self._lock:
+            if self._session is None:
+                self._session = boto3.Session(
+                    aws_access_key_id=self.account.access_key_id,
+                    aws_secret_access_key=self.account.secret_access_key,
+                    region_name=self.account.region,
+                )
             key = (service, reading)
             if key not in self._clients:
                 tries = 3 if reading else 1
@@ -93,8 +120,8 @@ class Aws:
                 }
                 if service == "s3":
                     settings["s3"] = _PATH_STYLE if self.account.endpoint else {}
-                self._clients[key] = self._session.client(  # pyright: ignore[reportCallIssue]
-                    service,  # pyright: ignore[reportArgumentType]
+                self._clients[key] = self._session.client(
+                    service,
                     endpoint_url=self.account.endpoint,
                     config=Config(**settings, max_pool_connections=32),
                 )

@@ -122,7 +122,10 @@ class Operator:
     def _remember(self) -> None:
         """What exists, by the ledgers: a document that vanished while nobody looked is still known."""
         # A state bucket may be shared with environments that others serve.
-        found = [(name, each) for name, site in self.sites.items() for each in site.ledgers.all()]
+        readable = {name: site.ledgers.readable() for name, site in self.sites.items()}
+        for mistake in (each for _, mistakes in readable.values() for each in mistakes):
+            self.log.warning("ledger.unreadable", because=str(mistake), fix=mistake.fix)
+        found = [(name, each) for name, (ledgers, _) in readable.items() for each in ledgers]
         ledgers = [each for name, each in found if each.environment == name and not each.retained]
         known = {f"{each.namespace}/{each.name}": Known.by(each) for each in ledgers}
         with self._lock:

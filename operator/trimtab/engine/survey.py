@@ -159,7 +159,7 @@ def settled_by(outcome: Outcome, texts: Mapping[str, str], kinds: Mapping[str, A
     """
     view, ledger = outcome.view, outcome.ledger
     is_true = outcome.is_converged and view is not None and view.rotated is not None
-    if view is None or not (is_true or outcome.suspended) or not all(each.who for each in ledger.drifts):
+    if view is None or not (is_true or outcome.suspended):
         return None
     if not all(isinstance(seen, Found) for seen in view.snapshot.seen.values()):
         return None

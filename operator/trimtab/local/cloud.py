@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from trimtab.local.clock import MOST_SPEED, VirtualClock, pass_time
 from trimtab.local.faults import Dropped, Faults
@@ -24,6 +25,7 @@ from trimtab.local.neighbours import Neighbours
 from trimtab.local.overlay import Context, Executor, ServiceError, World, method_name
 from trimtab.local.principals import Principals
 from trimtab.local.protocol import Operation, Request, Response, answer, arguments_of, operation_of, refusal
+from trimtab.local.s3_regions import is_bound, redirect
 from trimtab.local.security import Key, check_origin, check_signature
 from trimtab.local.signals import Signals
 from trimtab.local.store import SqliteStore
@@ -225,6 +227,11 @@ class Cloud:
             raise ServiceError("UnknownOperationException", f"the local cloud's {operation.service} has no {name}", 400)
         if request.path.startswith("/moto-api"):
             raise ServiceError("AccessDenied", "this is not part of AWS", 403)
+        if is_bound(operation):
+            bucket = unquote(request.path).strip("/").partition("/")[0]
+            there = self.neighbours.region_of(bucket)
+            if there not in ("", asked.region):
+                return redirect(request.method, bucket, there, asked.request_id)
         return self.neighbours.handle(request, reading=self._reads(request, operation))
 
     def _reads(self, request: Request, operation: Operation) -> bool:

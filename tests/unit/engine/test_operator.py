@@ -51,8 +51,8 @@ class Memory:
     def __init__(self, failures: int) -> None:
         self.failures = failures
 
-    def all(self) -> tuple[()]:
-        return ()
+    def readable(self) -> tuple[tuple[()], tuple[()]]:
+        return (), ()
 
     def load_vanished(self, source: str) -> Stored:
         if self.failures:
