@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from trimtab.compile.graph import image_texts
-from trimtab.core.kind import AnyKind, Call, Failure, Meaning, Unknown, resolved
+from trimtab.core.kind import AnyKind, Failure, Meaning, Unknown, resolved
 from trimtab.engine.claim import Expected, expected
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Ledgers
@@ -26,6 +26,7 @@ from trimtab.engine.wanted import Wanted
 from trimtab.model.environment import Environment
 from trimtab.plan.snapshot import Found, Seen
 from trimtab.resources.ecs_rotation import Rotation, rotations
+from trimtab.resources.ecs_task_definition import active_families
 
 _PASSING: frozenset[Meaning] = frozenset({"throttled", "transient"})
 _PATIENCE = 3  # sweeps in a row that could not read it: a pass says so then
@@ -123,15 +124,12 @@ class Survey:
         return Findings(frozenset(before.keys() - still | stand), frozenset(still - stand))
 
     def _families(self, there: Mapping[str, Settled]) -> Collection[str]:
-        """The families of task definitions that have an ACTIVE one: one list for all, where each would take a read."""
+        """The families of their task definitions that are as they were: what is not among them is read again."""
         names = [member.identity for each in there.values() for member in each.members if member.node == RELEASE]
-        if not names:
-            return ()
-        arguments = {"status": "ACTIVE"} | ({"familyPrefix": names[0]} if len(names) == 1 else {})
         try:
-            return frozenset(self.direct.make(Call("ecs", "ListTaskDefinitionFamilies", arguments))["families"])
-        except Failure:
-            return ()  # each is read, then
+            return self.direct.run(active_families(names))
+        except Failure as failure:
+            return names if failure.meaning in _PASSING else ()
 
     def _stands(self, key: str, settled: Settled, seen: Mapping[str, Seen], rotated: Rotation | Unknown | None) -> bool:
         resources = [(member, seen[_name(key, member)]) for member in settled.members]
