@@ -28,6 +28,9 @@ from trimtab.cli.output import talk
 @click.option(
     "--listen", envvar="TRIMTAB_LISTEN", help="Of /healthz, /readyz and /metrics; none: nowhere.  [default: 127.0.0.1:8081]"
 )
+@click.option(
+    "--traces", help="Base URL of a collector of OTLP over HTTP; none: nowhere.  [default: as OTEL_* variables say]"
+)
 @click.option("--log-format", type=click.Choice(["console", "json"]), envvar="TRIMTAB_LOG_FORMAT", help="How to log.")
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), envvar="TRIMTAB_LOG_LEVEL", help="What to log."
@@ -39,6 +42,7 @@ def command(
     workers: int | None,
     sweep: str | None,
     listen: str | None,
+    traces: str | None,
     log_format: str | None,
     log_level: str | None,
 ) -> int:
@@ -63,10 +67,10 @@ def command(
     }
     spec, base = configured(config, folders, overrides)
     address = None if listen == "none" else listen or spec.listen
-    return _operate(spec, base, address)
+    return _operate(spec, base, address, traces)
 
 
-def _operate(spec: Any, base: Path, listen: str | None) -> int:
+def _operate(spec: Any, base: Path, listen: str | None, traces: str | None) -> int:
     from trimtab.cli.operating.site import ears_of, served, sources_of
     from trimtab.clients.clock import SystemClock
     from trimtab.core.errors import UserError
@@ -75,13 +79,20 @@ def _operate(spec: Any, base: Path, listen: str | None) -> int:
 
     try:
         from trimtab.cli.operating.telling import HealthServer, Metrics, log_to_stderr
+        from trimtab.cli.operating.witness import witness_of
     except ImportError as error:
         raise UserError(
             f"the operator needs {error.name}, which is not installed", code="TT6008", fix="pip install 'trimtab[operator]'"
         ) from error
     log = log_to_stderr(spec.logs.format, spec.logs.level)
     metrics = Metrics(spec.workers)
-    with served(spec.environments, metrics.called) as sites:
+    witness = witness_of(traces, spec.traces, log)
+
+    def called(made: Any) -> None:
+        metrics.called(made)
+        witness.called(made)
+
+    with contextlib.closing(witness), served(spec.environments, called, witness.traced) as sites:
         pairs = sources_of(spec, base, sites)
         operator = Operator(
             sources=[source for source, _ in pairs],
@@ -93,6 +104,7 @@ def _operate(spec: Any, base: Path, listen: str | None) -> int:
             workers=spec.workers,
             sweep_s=duration_s(spec.sweep),
             ears=ears_of(spec.events, sites),
+            witnessed=witness.passing,
         )
         metrics.watch(operator.queue)
         with contextlib.ExitStack() as stack:

@@ -144,6 +144,15 @@ class OperatorSpec(Model):
         max_length=261,
         pattern=r"^[^\s:]+:[0-9]{1,5}$",
     )
+    traces: str | None = field(
+        "none",
+        "Base URL of an OpenTelemetry collector that takes OTLP over HTTP: a span for each pass, its calls beneath. "
+        "OTEL_* variables override it.",
+        None,
+        max_length=2048,
+        pattern=r"^https?://[^\s@]+$",
+        examples=["http://collector:4318"],
+    )
     logs: LogConfig = field("none", "What it writes on stderr.", LogConfig)
 
 

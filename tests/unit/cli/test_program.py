@@ -12,7 +12,7 @@ from trimtab.cli.init import TEMPLATES
 from trimtab.cli.main import COMMANDS, program, run
 
 EXAMPLE = Path("examples/digits/deployment.yaml")
-HEAVY = ("boto3", "botocore", "kopf", "pydantic", "rich", "yaml", "moto")
+HEAVY = ("boto3", "botocore", "kopf", "opentelemetry", "pydantic", "rich", "yaml", "moto")
 
 
 @pytest.mark.parametrize("word", ["--version", "--help"])
