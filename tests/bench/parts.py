@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-PARTS = ("decisions", "program", "cloud", "edits", "passes", "serving")
+PARTS = ("decisions", "queue", "program", "cloud", "edits", "passes", "serving")
 
 
 def measured(part: str) -> dict[str, Any]:
