@@ -10,6 +10,7 @@ from trimtab.engine.again import LASTING_S, after_outcome
 from trimtab.engine.board import Keep, Known, Make, Refuse, Task
 from trimtab.engine.contents import Content
 from trimtab.engine.declared import Declared, Source
+from trimtab.engine.hearing import ids_in
 from trimtab.engine.ledger import Ledgers, Provenance
 from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.report import problem, status_of
@@ -157,7 +158,7 @@ class Turns:
         status |= (problem(mistakes) if mistakes else {}) | ({"notes": notes} if notes else {})
         self._report(key, task.source, status)
         ready = next(each["reason"] for each in status["conditions"] if each["type"] == "Ready")
-        return Turn(after_outcome(outcome), Known.by(ledger), ready)
+        return Turn(after_outcome(outcome), Known.by(ledger, ids_in(outcome.view.snapshot)), ready)
 
     def _anew(self, key: str, task: Make, known: Known) -> Turn:
         """Declared again while its deletion goes on: that ends first, and then it is another deployment of that name."""
