@@ -95,7 +95,9 @@ class SourceConfig(Model):
         "none", "Namespaces that it may speak for; all when left out.", (), max_length=100, examples=[["vision"]]
     )
     interval: Interval | None = field(
-        "none", "How often it is looked at where nothing says that it changed; 2s for a folder, 10s else.", None
+        "none",
+        "How often it is looked at where nothing says that it changed; 2s for a folder, 5s for Git, 10s for S3.",
+        None,
     )
 
     @model_validator(mode="after")
