@@ -63,6 +63,7 @@ def command(
         "environments": environments or None,
         "workers": workers,
         "sweep": sweep,
+        "traces": None if traces == "none" else traces,
         "logs": logs or None,
     }
     spec, base = configured(config, folders, overrides)
@@ -78,21 +79,21 @@ def _operate(spec: Any, base: Path, listen: str | None, traces: str | None) -> i
     from trimtab.engine.operator import Operator
 
     try:
+        from trimtab.cli.operating.passes import passes_of
         from trimtab.cli.operating.telling import HealthServer, Metrics, log_to_stderr
-        from trimtab.cli.operating.witness import witness_of
     except ImportError as error:
         raise UserError(
             f"the operator needs {error.name}, which is not installed", code="TT6008", fix="pip install 'trimtab[operator]'"
         ) from error
     log = log_to_stderr(spec.logs.format, spec.logs.level)
     metrics = Metrics(spec.workers)
-    witness = witness_of(traces, spec.traces, log)
+    passes = passes_of(traces, spec.traces, log)
 
     def called(made: Any) -> None:
         metrics.called(made)
-        witness.called(made)
+        passes.called(made)
 
-    with contextlib.closing(witness), served(spec.environments, called, witness.traced) as sites:
+    with contextlib.closing(passes), served(spec.environments, called, passes.traced) as sites:
         pairs = sources_of(spec, base, sites)
         operator = Operator(
             sources=[source for source, _ in pairs],
@@ -104,7 +105,7 @@ def _operate(spec: Any, base: Path, listen: str | None, traces: str | None) -> i
             workers=spec.workers,
             sweep_s=duration_s(spec.sweep),
             ears=ears_of(spec.events, sites),
-            witnessed=witness.passing,
+            around=passes.around,
         )
         metrics.watch(operator.queue)
         with contextlib.ExitStack() as stack:

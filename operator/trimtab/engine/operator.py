@@ -42,7 +42,7 @@ class Passed:
     generation: int  # of the document; 0 where nothing is known of one
 
 
-class Witnessed(Protocol):
+class Around(Protocol):
     """Is there round a pass, for logs and traces."""
 
     def __call__(self, taken: Taken, generation: int, /) -> AbstractContextManager[Callable[[Passed], None]]:
@@ -50,7 +50,7 @@ class Witnessed(Protocol):
         ...
 
 
-def unwitnessed(_taken: Taken, _generation: int) -> AbstractContextManager[Callable[[Passed], None]]:
+def alone(_taken: Taken, _generation: int) -> AbstractContextManager[Callable[[Passed], None]]:
     """Nobody is there."""
     return nullcontext(lambda _: None)
 
@@ -76,7 +76,7 @@ class Operator:
     workers: int = 8
     sweep_s: float = 60.0
     ears: Sequence[Ear] = ()
-    witnessed: Witnessed = unwitnessed
+    around: Around = alone
     stopping: threading.Event = field(default_factory=threading.Event)
     queue: WorkQueue = field(init=False)
     _turns: Turns = field(init=False)
@@ -277,7 +277,7 @@ class Operator:
         while (taken := self.queue.take()) is not None:
             started = self._since[taken.key] = self.clock.monotonic()
             known = self._board.known.get(taken.key)
-            with self.witnessed(taken, known.generation if known else 0) as ended:
+            with self.around(taken, known.generation if known else 0) as ended:
                 passed = self._turn(taken)
                 ended(passed)
             del self._since[taken.key]

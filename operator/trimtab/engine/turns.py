@@ -19,7 +19,6 @@ from trimtab.engine.wanted import Wanted, wanted_from
 from trimtab.plan.drift import told
 
 _DELETING_S = 1.0
-_REFUSED = "InvalidSpec"
 
 
 class Log(Protocol):
@@ -82,7 +81,7 @@ class Turns:
         """
         if isinstance(task, Refuse):
             self._report(key, task.source, problem(task.mistakes))
-            return Turn(None, known, _REFUSED)
+            return Turn(None, known, "InvalidSpec")
         if isinstance(task, Make):
             held = self._at_hand(key, task)
             assert held.wanted is not None

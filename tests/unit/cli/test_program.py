@@ -54,6 +54,18 @@ def test_a_mistake_shows_its_place_a_caret_and_a_fix(tmp_path, capsys):
     assert lines[3] == "  fix: set min to 1 or more, or leave it out (2 is the default)"
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "told"),
+    [
+        ("--sweep", "7x", "sweep: '7x' is no duration"),
+        ("--traces", "collector:4318", "traces: 'collector:4318' does not match"),
+    ],
+)
+def test_a_flag_of_the_operator_that_cannot_be_is_a_mistake_and_no_bug(flag, value, told, capsys):
+    assert run(["run", "--folder", ".", flag, value]) == 1
+    assert told in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", [["validate"], ["plan"], ["apply"]])
 def test_a_name_that_no_file_can_have_is_a_file_that_cannot_be_read(words, capsys):
     assert run([*words, "a" * 300]) == 1

@@ -31,7 +31,7 @@ _EXPECTED: frozenset[Meaning] = frozenset({"absent", "exists"})  # answers that 
 
 
 class Traces:
-    """Keeps trimtab.cli.operating.witness.Spans. endpoint: a URL; "" where the SDK's own variables say it."""
+    """Keeps trimtab.cli.operating.passes.Spans. endpoint: a URL; "" where the SDK's own variables say it."""
 
     def __init__(self, endpoint: str, log: Any) -> None:
         quiet = logging.getLogger("opentelemetry")  # it would write on stderr, each time; `_Exporter` says it once
@@ -44,14 +44,16 @@ class Traces:
         self._tracer = self._provider.get_tracer("trimtab", __version__)
 
     @contextmanager
-    def passing(self, taken: Taken, generation: int) -> Generator[Callable[[Passed], None]]:
+    def around(self, taken: Taken, generation: int) -> Generator[Callable[[Passed], None]]:
         """A span; its ids stand on each line of the log meanwhile."""
         given = {
             "trimtab.deployment": taken.key,
             "trimtab.priority": taken.priority.name.lower(),
             "trimtab.waited_s": taken.waited_s,
         }
-        with self._tracer.start_as_current_span("pass", attributes=given, record_exception=False) as span:
+        with self._tracer.start_as_current_span(
+            "pass", attributes=given, record_exception=False, set_status_on_exception=False
+        ) as span:
 
             def ended(passed: Passed) -> None:
                 span.set_attribute("trimtab.generation", passed.generation)

@@ -13,7 +13,7 @@ from structlog.contextvars import bound_contextvars
 from trimtab.clients.aws import Made
 from trimtab.core.errors import UserError
 from trimtab.engine.driver import Caller
-from trimtab.engine.operator import Passed, unwitnessed
+from trimtab.engine.operator import Passed, alone
 from trimtab.engine.queue import Taken
 
 BY_VARIABLES = ""  # OpenTelemetry's own variables say where to
@@ -25,7 +25,7 @@ _SPOKEN = "http/protobuf"
 class Spans(Protocol):
     """Traces, or none."""
 
-    def passing(self, taken: Taken, generation: int, /) -> AbstractContextManager[Callable[[Passed], None]]: ...
+    def around(self, taken: Taken, generation: int, /) -> AbstractContextManager[Callable[[Passed], None]]: ...
     def traced(self, caller: Caller) -> Caller: ...
     def called(self, made: Made) -> None: ...
     def close(self) -> None: ...
@@ -34,7 +34,7 @@ class Spans(Protocol):
 class Untraced:
     """Makes no spans."""
 
-    passing = staticmethod(unwitnessed)
+    around = staticmethod(alone)
 
     def traced(self, caller: Caller) -> Caller:
         return caller
@@ -44,7 +44,7 @@ class Untraced:
     def close(self) -> None: ...
 
 
-class Witness:
+class Passes:
     """Sees each pass and each call to AWS."""
 
     def __init__(self, log: Any, spans: Spans) -> None:
@@ -54,11 +54,11 @@ class Witness:
         self.close = spans.close
 
     @contextmanager
-    def passing(self, taken: Taken, generation: int) -> Generator[Callable[[Passed], None]]:
-        """Keeps trimtab.engine.operator.Witnessed."""
+    def around(self, taken: Taken, generation: int) -> Generator[Callable[[Passed], None]]:
+        """Keeps trimtab.engine.operator.Around."""
         with (
             bound_contextvars(deployment=taken.key, generation=generation),
-            self._spans.passing(taken, generation) as ended,
+            self._spans.around(taken, generation) as ended,
         ):
 
             def end(passed: Passed) -> None:
@@ -76,26 +76,26 @@ class Witness:
         self._log.debug("call.made", **asked, code=made.code, request_id=made.request_id)
 
 
-def witness_of(flag: str | None, configured: str | None, log: Any) -> Witness:
+def passes_of(flag: str | None, configured: str | None, log: Any) -> Passes:
     """flag, configured: base URLs of a collector; the flag may be "none". Raises UserError where traces cannot be made.
 
     Variables may be set for all that runs on a machine: what they ask for and cannot be had is said, and nothing more.
     """
     where = endpoint(flag, configured, os.environ)
     if where is None:
-        return Witness(log, Untraced())
+        return Passes(log, Untraced())
     if where == BY_VARIABLES and (protocol := _protocol(os.environ)) != _SPOKEN:
         log.warning("traces.off", because=f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol}; what is spoken here is {_SPOKEN}")
-        return Witness(log, Untraced())
+        return Passes(log, Untraced())
     try:
         from trimtab.cli.operating.traces import Traces
     except ImportError as error:
         missing = f"traces need {error.name}, which is not installed"
         if where == BY_VARIABLES:
             log.warning("traces.off", because=missing)
-            return Witness(log, Untraced())
+            return Passes(log, Untraced())
         raise UserError(missing, code="TT6008", fix="pip install 'trimtab[operator,traces]'") from error
-    return Witness(log, Traces(where, log))
+    return Passes(log, Traces(where, log))
 
 
 def endpoint(flag: str | None, configured: str | None, variables: Mapping[str, str]) -> str | None:

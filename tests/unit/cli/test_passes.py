@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from trimtab.cli.operating.witness import BY_VARIABLES, endpoint, witness_of
+from trimtab.cli.operating.passes import BY_VARIABLES, endpoint, passes_of
 from trimtab.core.errors import UserError
 
 CONFIGURED = "http://collector:4318"
@@ -49,28 +49,28 @@ def no_package(monkeypatch):
 
 def test_a_missing_package_is_an_error_where_a_person_asked_for_traces(no_package):
     with pytest.raises(UserError, match=r"traces need opentelemetry, which is not installed") as raised:
-        witness_of(None, CONFIGURED, Log())
+        passes_of(None, CONFIGURED, Log())
     assert raised.value.fix == "pip install 'trimtab[operator,traces]'"
 
 
 def test_a_missing_package_is_only_said_where_variables_ask_for_traces(no_package, monkeypatch):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", CONFIGURED)
-    witness_of(None, None, log := Log())
+    passes_of(None, None, log := Log())
     assert log.said == [("traces.off", "traces need opentelemetry, which is not installed")]
 
 
 def test_variables_of_another_protocol_are_said_to_be_of_no_use(monkeypatch):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-    witness_of(None, None, log := Log())
+    passes_of(None, None, log := Log())
     assert log.said == [("traces.off", "OTEL_EXPORTER_OTLP_PROTOCOL is grpc; what is spoken here is http/protobuf")]
 
 
 def test_nothing_of_it_is_imported_where_nobody_wants_traces():
     code = (
         "import sys, trimtab.cli.operating.site, trimtab.cli.operating.telling\n"
-        "from trimtab.cli.operating.witness import witness_of\n"
-        "witness_of(None, None, None)\n"
+        "from trimtab.cli.operating.passes import passes_of\n"
+        "passes_of(None, None, None)\n"
         "print([each for each in sys.modules if each.startswith('opentelemetry')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PATH": ""})
