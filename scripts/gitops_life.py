@@ -63,7 +63,7 @@ def drift(outside: Outside, model: Served) -> None:
         "task definition": hands.task_definition,
     }
     spent: dict[str, list[float]] = {}
-    for how, sweep, queue in (("events", RARELY, _queue(outside)), ("polling", OFTEN, "")):
+    for how, sweep, queue in (("events", RARELY, queue_of_events(outside)), ("polling", OFTEN, "")):
         with operating(outside, how, [model.source], sweep=sweep, queue=queue) as operator:
             model.served(operator)
             spent[how] = [_meddled(outside, model, operator, *each) for each in changes.items()]
@@ -107,7 +107,7 @@ def drifted(
     return rows
 
 
-def _queue(outside: Outside) -> str:
+def queue_of_events(outside: Outside) -> str:
     """A queue that EventBridge delivers to; its URL. See docs/tasks/wake.md."""
     sqs, events = outside.aws("sqs"), outside.aws("events")
     url = sqs.create_queue(QueueName="trimtab-events")["QueueUrl"]

@@ -28,6 +28,9 @@ from trimtab.cli.output import talk
 @click.option(
     "--listen", envvar="TRIMTAB_LISTEN", help="Of /healthz, /readyz and /metrics; none: nowhere.  [default: 127.0.0.1:8081]"
 )
+@click.option(
+    "--traces", help="Base URL of a collector of OTLP over HTTP; none: nowhere.  [default: as OTEL_* variables say]"
+)
 @click.option("--log-format", type=click.Choice(["console", "json"]), envvar="TRIMTAB_LOG_FORMAT", help="How to log.")
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), envvar="TRIMTAB_LOG_LEVEL", help="What to log."
@@ -39,6 +42,7 @@ def command(
     workers: int | None,
     sweep: str | None,
     listen: str | None,
+    traces: str | None,
     log_format: str | None,
     log_level: str | None,
 ) -> int:
@@ -59,14 +63,15 @@ def command(
         "environments": environments or None,
         "workers": workers,
         "sweep": sweep,
+        "traces": None if traces == "none" else traces,
         "logs": logs or None,
     }
     spec, base = configured(config, folders, overrides)
     address = None if listen == "none" else listen or spec.listen
-    return _operate(spec, base, address)
+    return _operate(spec, base, address, traces)
 
 
-def _operate(spec: Any, base: Path, listen: str | None) -> int:
+def _operate(spec: Any, base: Path, listen: str | None, traces: str | None) -> int:
     from trimtab.cli.operating.site import ears_of, served, sources_of
     from trimtab.clients.clock import SystemClock
     from trimtab.core.errors import UserError
@@ -74,6 +79,7 @@ def _operate(spec: Any, base: Path, listen: str | None) -> int:
     from trimtab.engine.operator import Operator
 
     try:
+        from trimtab.cli.operating.passes import passes_of
         from trimtab.cli.operating.telling import HealthServer, Metrics, log_to_stderr
     except ImportError as error:
         raise UserError(
@@ -81,7 +87,13 @@ def _operate(spec: Any, base: Path, listen: str | None) -> int:
         ) from error
     log = log_to_stderr(spec.logs.format, spec.logs.level)
     metrics = Metrics(spec.workers)
-    with served(spec.environments, metrics.called) as sites:
+    passes = passes_of(traces, spec.traces, log)
+
+    def called(made: Any) -> None:
+        metrics.called(made)
+        passes.called(made)
+
+    with contextlib.closing(passes), served(spec.environments, called, passes.traced) as sites:
         pairs = sources_of(spec, base, sites)
         operator = Operator(
             sources=[source for source, _ in pairs],
@@ -93,6 +105,7 @@ def _operate(spec: Any, base: Path, listen: str | None) -> int:
             workers=spec.workers,
             sweep_s=duration_s(spec.sweep),
             ears=ears_of(spec.events, sites),
+            around=passes.around,
         )
         metrics.watch(operator.queue)
         with contextlib.ExitStack() as stack:

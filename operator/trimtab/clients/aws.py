@@ -39,6 +39,7 @@ class Made:
 
     call: Call
     code: str  # "" for success
+    request_id: str  # of the last answer to it; "" where there was none
 
 
 class Aws:
@@ -51,17 +52,20 @@ class Aws:
         self._clients: dict[tuple[str, bool], Any] = {}
         self._lock = threading.Lock()
         self._observer = observer
+        self._answered = threading.local()  # id: of the last answer that this thread was given
         self._caller: str | None = None  # our ARN, once it was asked for
 
     def make(self, call: Call) -> Reply:
         """Make the call and join its pages. Raises Failure."""
+        self._answered.id = ""
         try:
             reply = self._send(self.client(call.service, reading=call.repeat == "read"), call)
         except (ClientError, BotoCoreError, OSError) as error:
+            request_id = self._answered.id  # before who we are is asked
             failure = self.failure(call, error)
-            self._tell(call, failure.code)
+            self._tell(Made(call, failure.code, request_id))
             raise failure from error
-        self._tell(call, "")
+        self._tell(Made(call, "", self._answered.id))
         return reply
 
     def failure(self, call: Call, error: Exception) -> Failure:
@@ -125,7 +129,12 @@ class Aws:
                     endpoint_url=self.account.endpoint,
                     config=Config(**settings, max_pool_connections=32),
                 )
+                self._clients[key].meta.events.register("after-call", self._note)
             return self._clients[key]
+
+    def _note(self, parsed: Mapping[str, Any], **_: Any) -> None:
+        """botocore's event "after-call": of errors, and of each page."""
+        self._answered.id = str(parsed.get("ResponseMetadata", {}).get("RequestId", ""))
 
     def _send(self, client: Any, call: Call) -> Reply:
         method = _method(client, call.operation)
@@ -138,9 +147,9 @@ class Aws:
             reply["Body"] = reply["Body"].read()  # only records of ours are read by a Call; bulk goes by Transfer
         return reply
 
-    def _tell(self, call: Call, code: str) -> None:
+    def _tell(self, made: Made) -> None:
         if self._observer:
-            self._observer(Made(call, code))
+            self._observer(made)
 
 
 def _asked(client: Any, call: Call) -> Asked:

@@ -12,7 +12,7 @@ from trimtab.clients.web import Web
 from trimtab.core.kind import Call
 from trimtab.engine.book import BookCaller
 from trimtab.engine.contents import Content
-from trimtab.engine.driver import Driver
+from trimtab.engine.driver import Caller, Driver
 from trimtab.engine.ledger import Ledgers
 from trimtab.engine.observe import Observer
 from trimtab.engine.pins import Tags
@@ -37,6 +37,7 @@ class Assembly:
     threads: for reads in parallel. scratch: a folder for temporary files. launcher: this installation's.
     holder, is_gone: who we are for leases, and whether another is known to be no more.
     before, after: called round every call that a pass makes; what they raise ends the pass, as a crash would.
+    traced: makes a caller of a caller, for traces.
     """
 
     environment: Environment
@@ -49,6 +50,7 @@ class Assembly:
     is_gone: Callable[[str], bool]
     before: Callable[[Call], None] | None = None
     after: Callable[[Call], None] | None = None
+    traced: Callable[[Caller], Caller] = lambda caller: caller
     tags: Tags = field(default_factory=Tags)
     ledgers: Ledgers = field(init=False)
     recall: Recall = field(init=False)
@@ -64,7 +66,7 @@ class Assembly:
         bench = Bench(self.aws, {**contents, "launcher": self.launcher}, serving_lock(), self.scratch)
         workers = {"upload": Upload(bench), "unpack": Unpack(bench), "take": Take(bench), "image": BuildImage(bench)}
         transfers = Transfers(workers)
-        caller = BookCaller(self.recall, Web())
+        caller = BookCaller(self.traced(self.recall), self.traced(Web()))
         driver = Driver(caller, transfers, self.threads, before=self.before, after=self.after)
         return Reconciler(
             environment=self.environment,

@@ -5,6 +5,7 @@ A pass never waits for the outside, so few workers serve many deployments. What 
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, cast
@@ -35,6 +36,29 @@ class Counts(Protocol):
     def deployments(self, known: int, tasks: Mapping[str, int]) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """How a pass ended."""
+
+    again_s: float | None  # seconds until the next look; None: an edit or a sweep brings it
+    result: str  # as controller-runtime names it
+    outcome: str  # why the deployment is Ready or is not, or what kind of failure it was
+    generation: int  # of the document; 0 where nothing is known of one
+
+
+class Around(Protocol):
+    """Is there round a pass, for logs and traces."""
+
+    def __call__(self, taken: Taken, generation: int, /) -> AbstractContextManager[Callable[[Passed], None]]:
+        """What it yields is called with how the pass ended. generation: that is known before it."""
+        ...
+
+
+def alone(_taken: Taken, _generation: int) -> AbstractContextManager[Callable[[Passed], None]]:
+    """Nobody is there."""
+    return nullcontext(lambda _: None)
+
+
 class Time(Protocol):
     def now(self) -> datetime: ...
     def monotonic(self) -> float: ...
@@ -57,6 +81,7 @@ class Operator:
     workers: int = 8
     sweep_s: float = 60.0
     ears: Sequence[Ear] = ()
+    around: Around = alone
     stopping: threading.Event = field(default_factory=threading.Event)
     queue: WorkQueue = field(init=False)
     _turns: Turns = field(init=False)
@@ -275,39 +300,45 @@ class Operator:
     def _work(self) -> None:
         while (taken := self.queue.take()) is not None:
             started = self._since[taken.key] = self.clock.monotonic()
-            again, result = self._turn(taken)
+            known = self._board.known.get(taken.key)
+            with self.around(taken, known.generation if known else 0) as ended:
+                passed = self._turn(taken)
+                ended(passed)
             del self._since[taken.key]
-            self.counts.passed(result, self.clock.monotonic() - started, taken.waited_s)
-            if again is not None:
-                self.queue.add_after(taken.key, again)
+            self.counts.passed(passed.result, self.clock.monotonic() - started, taken.waited_s)
+            if passed.again_s is not None:
+                self.queue.add_after(taken.key, passed.again_s)
             self.queue.done(taken.key)
 
-    def _turn(self, taken: Taken) -> tuple[float | None, str]:
-        """(seconds until the next look, or None; result as controller-runtime names it)."""
+    def _turn(self, taken: Taken) -> Passed:
         key = taken.key
         with self._lock:
             task, known = self._tasks.get(key), self._board.known.get(key)
             is_doomed, brake_says = key in self._doomed, self._braked.get(key, "")
         if task is None:
-            return None, "success"
+            return Passed(None, "success", "Undeclared", 0)
+        generation = known.generation if known else 0
         try:
             turn = self._turns.take(key, task, known, is_doomed=is_doomed, brake=brake_says)
         except Exception as error:  # the one broad except round a pass: what is not ours to expect is a bug
-            return self._failed(key, task, error), "error"
+            again, what = self._failed(key, task, error)
+            return Passed(again, "error", what, generation)
         self._backoff.forget(key)
         self._know(key, turn.known)
-        return turn.again_s, "success" if turn.again_s is None else "requeue_after"
+        result = "success" if turn.again_s is None else "requeue_after"
+        return Passed(turn.again_s, result, turn.outcome, turn.known.generation if turn.known else generation)
 
-    def _failed(self, key: str, task: Task, error: Exception) -> float:
+    def _failed(self, key: str, task: Task, error: Exception) -> tuple[float, str]:
+        """(seconds until the next try, what kind of failure it was)."""
         means = after_error(error)
         if means.what == "document":
             self._turns.stalled(key, task, cast(Sequence[UserError], means.errors))
-            return LASTING_S
+            return LASTING_S, means.what
         again = LASTING_S if means.what == "lasting" else self._backoff.after(key, means.what)
         tell = self.log.error if means.what == "bug" else self.log.warning
         if means.what != "conflict":
             tell("pass.failed", deployment=key, because=means.because, look_again_s=round(again, 1))
-        return again
+        return again, means.what
 
 
 def _by_kind(tasks: Mapping[str, Task]) -> dict[str, int]:

@@ -35,6 +35,8 @@ class Line:
 
     _due: dict[str, tuple[Priority, int, float]] = field(default_factory=dict[str, tuple[Priority, int, float]])
     _later: dict[str, tuple[float, Priority]] = field(default_factory=dict[str, tuple[float, Priority]])
+    # By time: those of `_later` that are not busy, and some that have been taken out of it since.
+    _alarms: "list[tuple[float, str]]" = field(default_factory=list[tuple[float, str]])
     _busy: set[str] = field(default_factory=set[str])
     _again: dict[str, Priority] = field(default_factory=dict[str, Priority])
     _order: "list[tuple[Priority, int, str]]" = field(default_factory=list[tuple[Priority, int, str]])
@@ -60,6 +62,7 @@ class Line:
         known = self._later.get(key)
         if known is None or at < known[0]:
             self._later[key] = (at, priority)
+            self._watch(key)
 
     def take(self, now: float) -> Taken | None:
         """The next key that is due, which is busy from now on; None while there is none."""
@@ -78,6 +81,8 @@ class Line:
         self._busy.discard(key)
         if key in self._again:
             self.add(key, self._again.pop(key), now)
+        else:
+            self._watch(key)
 
     def drop(self, key: str) -> None:
         """Ask for no pass of it any more."""
@@ -87,7 +92,9 @@ class Line:
 
     def next_at(self) -> float | None:
         """When the first that is due later is due; None: there is none."""
-        return min((at for key, (at, _) in self._later.items() if key not in self._busy), default=None)
+        while self._alarms and not self._rings(*self._alarms[0]):
+            heapq.heappop(self._alarms)
+        return self._alarms[0][0] if self._alarms else None
 
     @property
     def depth(self) -> int:
@@ -99,9 +106,18 @@ class Line:
         return frozenset(self._busy)
 
     def _wake(self, now: float) -> None:
-        due = [(key, priority) for key, (at, priority) in self._later.items() if at <= now and key not in self._busy]
-        for key, priority in due:
-            self.add(key, priority, now)
+        while self._alarms and self._alarms[0][0] <= now:
+            at, key = heapq.heappop(self._alarms)
+            if self._rings(at, key):
+                self.add(key, self._later[key][1], now)
+
+    def _watch(self, key: str) -> None:
+        if key in self._later and key not in self._busy:
+            heapq.heappush(self._alarms, (self._later[key][0], key))
+
+    def _rings(self, at: float, key: str) -> bool:
+        """Whether that is still when the key is due."""
+        return key not in self._busy and self._later.get(key, (None,))[0] == at
 
 
 class WorkQueue:

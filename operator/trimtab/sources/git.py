@@ -48,7 +48,7 @@ class GitSource:
     path: str = ""
     status: str = ""
     allowed: Path | None = None
-    interval_s: float = 10.0
+    interval_s: float = 5.0  # one request for the refs; a commit that nothing is to be trained for serves within 10 s
     now: Callable[[], float] = time.time
     _at: ObjectID | None = None
     _listing: Listing | None = None

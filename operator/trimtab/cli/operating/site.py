@@ -19,6 +19,7 @@ from trimtab.engine.assembly import Assembly
 from trimtab.engine.board import Configured
 from trimtab.engine.contents import Content
 from trimtab.engine.declared import Declared, Source
+from trimtab.engine.driver import Caller
 from trimtab.engine.endpoint import url_of
 from trimtab.engine.hearing import Ear
 from trimtab.engine.ledger import Ledgers
@@ -56,8 +57,13 @@ class ServedEnvironment:
 
 
 @contextmanager
-def served(names: Sequence[str], observer: Callable[[Made], None]) -> Generator[Mapping[str, ServedEnvironment]]:
-    """The environments of those names, ready to make reconcilers. Raises UserError where one is not known."""
+def served(
+    names: Sequence[str], observer: Callable[[Made], None], traced: Callable[[Caller], Caller]
+) -> Generator[Mapping[str, ServedEnvironment]]:
+    """The environments of those names, ready to make reconcilers. Raises UserError where one is not known.
+
+    observer: is told of each call to AWS. traced: as `Assembly` has it.
+    """
     with (
         TemporaryDirectory(prefix="trimtab-") as scratch,
         ThreadPoolExecutor(16, thread_name_prefix="reads") as threads,
@@ -70,7 +76,7 @@ def served(names: Sequence[str], observer: Callable[[Made], None]) -> Generator[
             environment = environment_named(name)
             aws = Aws(account_of(environment), observer=observer)
             me, is_gone = holder.this_process(), holder.is_gone
-            assembly = Assembly(environment, aws, threads, Path(scratch), launcher, clock, me, is_gone)
+            assembly = Assembly(environment, aws, threads, Path(scratch), launcher, clock, me, is_gone, traced=traced)
             found[name] = ServedEnvironment(assembly, assembly.survey(sweeping))
         yield found
 
