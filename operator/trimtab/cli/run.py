@@ -93,7 +93,7 @@ def _operate(spec: Any, base: Path, listen: str | None, traces: str | None) -> i
         metrics.called(made)
         passes.called(made)
 
-    with contextlib.closing(passes), served(spec.environments, called, passes.traced) as sites:
+    with contextlib.closing(passes), served(spec.environments, called, passes.traced, metrics.waited) as sites:
         pairs = sources_of(spec, base, sites)
         operator = Operator(
             sources=[source for source, _ in pairs],
@@ -107,13 +107,19 @@ def _operate(spec: Any, base: Path, listen: str | None, traces: str | None) -> i
             ears=ears_of(spec.events, sites),
             around=passes.around,
         )
+
+        def stop() -> None:
+            operator.stopping.set()
+            for site in sites.values():
+                site.pace.close()
+
         metrics.watch(operator.queue)
         with contextlib.ExitStack() as stack:
             if listen:
                 health = HealthServer(listen, operator.problem, lambda: operator.is_ready, metrics.registry)
                 stack.callback(health.close)
                 log.info("health.listening", address=health.address)
-            interrupts.on_signal(operator.stopping.set)
+            interrupts.on_signal(stop)
             log.info("operator.started", environments=list(spec.environments), sources=[source.name for source, _ in pairs])
             operator.run()
             log.info("operator.stopped")

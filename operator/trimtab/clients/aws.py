@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from trimtab.clients.denials import Asked, is_of_credentials
 from trimtab.clients.errors import NO_CREDENTIALS, code_of, failure_from
+from trimtab.clients.pace import Pace
 from trimtab.core.kind import Call, Failure, Reply
 
 _RENEWAL_S = 15.0
@@ -43,10 +44,16 @@ class Made:
 
 
 class Aws:
-    """Makes calls in one account and region. Safe to use from several threads."""
+    """Makes calls in one account and region. Safe to use from several threads.
 
-    def __init__(self, account: Account, *, observer: Callable[[Made], None] | None = None) -> None:
+    observer: is told of each call. pace: what each request waits for; None where nobody else could be in its way.
+    """
+
+    def __init__(
+        self, account: Account, *, observer: Callable[[Made], None] | None = None, pace: Pace | None = None
+    ) -> None:
         self.account = account
+        self._pace = pace
         self._session: Any = None  # made with the first client
         self._renewed = -_RENEWAL_S
         self._clients: dict[tuple[str, bool], Any] = {}
@@ -63,6 +70,8 @@ class Aws:
         except (ClientError, BotoCoreError, OSError) as error:
             request_id = self._answered.id  # before who we are is asked
             failure = self.failure(call, error)
+            if self._pace and failure.meaning == "throttled":
+                self._pace.refused(call.service, call.operation)
             self._tell(Made(call, failure.code, request_id))
             raise failure from error
         self._tell(Made(call, "", self._answered.id))
@@ -129,8 +138,14 @@ class Aws:
                     endpoint_url=self.account.endpoint,
                     config=Config(**settings, max_pool_connections=32),
                 )
+                self._clients[key].meta.events.register("before-call", self._pay)
                 self._clients[key].meta.events.register("after-call", self._note)
             return self._clients[key]
+
+    def _pay(self, model: Any, **_: Any) -> None:
+        """botocore's event "before-call": of each page. Tries again are the SDK's own, and back off by themselves."""
+        if self._pace:
+            self._pace.pay(model.service_model.service_name, model.name)
 
     def _note(self, parsed: Mapping[str, Any], **_: Any) -> None:
         """botocore's event "after-call": of errors, and of each page."""

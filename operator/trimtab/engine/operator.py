@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, cast
 
+from trimtab.clients.pace import urgent
 from trimtab.core.errors import TrimtabError, UserError
 from trimtab.core.kind import Failure
 from trimtab.engine import brake
@@ -24,6 +25,7 @@ HUNG_S = 600.0  # a pass takes seconds, and each call of it a minute at most
 # A sweep reads ten services with one call, and an account may make 20 such calls a second: so it takes a quarter of them.
 # Source: Amazon ECS API Reference, request throttling.
 _SWEEP_S_EACH = 0.022
+_MANY = 10  # documents that change at once: more are a roll-out over a fleet, and a person's edit goes ahead of it
 _DEAF_S = 30.0  # a queue that cannot be read is tried again
 
 
@@ -184,8 +186,9 @@ class Operator:
         self._say(name, before, listing)
 
     def _queue_news(self) -> None:
-        for key in self._decide():
-            self.queue.add(key, Priority.EDIT)
+        news = self._decide()
+        for key in sorted(news):
+            self.queue.add(key, Priority.EDIT if len(news) <= _MANY else Priority.FLEET)
 
     def _unreadable(self, name: str, because: str) -> None:
         self._looked_at.add(name)
@@ -289,7 +292,8 @@ class Operator:
         for name, site in self.sites.items():
             started = self.clock.monotonic()
             try:
-                found = site.survey.look()
+                with urgent(Priority.SWEEP):
+                    found = site.survey.look()
             except (TrimtabError, Failure) as error:  # each gets a pass, which says what it cannot read
                 self.log.warning("sweep.failed", environment=name, because=str(error))
                 continue
@@ -301,13 +305,13 @@ class Operator:
         while (taken := self.queue.take()) is not None:
             started = self._since[taken.key] = self.clock.monotonic()
             known = self._board.known.get(taken.key)
-            with self.around(taken, known.generation if known else 0) as ended:
+            with urgent(taken.priority), self.around(taken, known.generation if known else 0) as ended:
                 passed = self._turn(taken)
                 ended(passed)
             del self._since[taken.key]
             self.counts.passed(passed.result, self.clock.monotonic() - started, taken.waited_s)
             if passed.again_s is not None:
-                self.queue.add_after(taken.key, passed.again_s)
+                self.queue.add_after(taken.key, passed.again_s, min(taken.priority, Priority.EVENT))
             self.queue.done(taken.key)
 
     def _turn(self, taken: Taken) -> Passed:

@@ -1,4 +1,4 @@
-"""The operator's work queue: one pass a key at a time, duplicates folded, edits ahead of events ahead of sweeps.
+"""The operator's work queue: one pass a key at a time, duplicates folded, edits ahead of events ahead of fleets and sweeps.
 
 A key that is added while a pass of it runs is taken up again once that pass is done. Nothing here knows what a key is.
 Source: Kubernetes client-go, util/workqueue; controller-runtime, priority queue.
@@ -17,7 +17,8 @@ class Priority(IntEnum):
 
     EDIT = 0  # a person waits
     EVENT = 1  # something may have moved
-    SWEEP = 2  # nothing says so
+    FLEET = 2  # an edit of so many that nobody waits for one of them
+    SWEEP = 3  # nothing says that anything moved
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from trimtab.engine.queue import BackOff, Line, Priority, WorkQueue
 
-EDIT, EVENT, SWEEP = Priority
+EDIT, EVENT, FLEET, SWEEP = Priority
 
 
 def taken(line: Line, now: float = 0.0) -> list[str]:

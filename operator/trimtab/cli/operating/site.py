@@ -13,6 +13,7 @@ from trimtab.cli import holder
 from trimtab.cli.context import account_of, cache_folder, environment_named, launcher_in, resolved
 from trimtab.clients.aws import Aws, Made
 from trimtab.clients.clock import SystemClock
+from trimtab.clients.pace import Pace
 from trimtab.core.errors import UserError
 from trimtab.core.quantities import duration_s
 from trimtab.engine.assembly import Assembly
@@ -40,6 +41,7 @@ class ServedEnvironment:
 
     assembly: Assembly
     survey: Survey
+    pace: Pace
 
     @property
     def ledgers(self) -> Ledgers:
@@ -58,11 +60,14 @@ class ServedEnvironment:
 
 @contextmanager
 def served(
-    names: Sequence[str], observer: Callable[[Made], None], traced: Callable[[Caller], Caller]
+    names: Sequence[str],
+    observer: Callable[[Made], None],
+    traced: Callable[[Caller], Caller],
+    waited: Callable[[str, float], None],
 ) -> Generator[Mapping[str, ServedEnvironment]]:
     """The environments of those names, ready to make reconcilers. Raises UserError where one is not known.
 
-    observer: is told of each call to AWS. traced: as `Assembly` has it.
+    observer: is told of each call to AWS. traced: as `Assembly` has it. waited: as `Pace` has it.
     """
     with (
         TemporaryDirectory(prefix="trimtab-") as scratch,
@@ -72,12 +77,15 @@ def served(
         launcher = launcher_in(Path(scratch))
         clock = SystemClock()
         found: dict[str, ServedEnvironment] = {}
+        paces: dict[tuple[str, str], Pace] = {}  # AWS's limits are those of an account and region
         for name in names:
             environment = environment_named(name)
-            aws = Aws(account_of(environment), observer=observer)
+            account = (environment.spec.account, environment.spec.region)
+            pace = paces.setdefault(account, Pace(clock.monotonic, waited=waited))
+            aws = Aws(account_of(environment), observer=observer, pace=pace)
             me, is_gone = holder.this_process(), holder.is_gone
             assembly = Assembly(environment, aws, threads, Path(scratch), launcher, clock, me, is_gone, traced=traced)
-            found[name] = ServedEnvironment(assembly, assembly.survey(sweeping))
+            found[name] = ServedEnvironment(assembly, assembly.survey(sweeping), pace)
         yield found
 
 
