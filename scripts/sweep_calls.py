@@ -25,7 +25,12 @@ PAGES: Mapping[str, int] = {
     "apigateway:GetUsagePlans": 500,
     "apigatewayv2:GetVpcLinks": 100,
 }
-BY_TURNS_PER_S = 2.5  # of each service: reads without a bulk form
+BY_TURNS_PER_S = 2.0  # of each service: reads without a bulk form
+
+
+def calls_by_read(bulk: Mapping[str, int]) -> dict[str, int]:
+    """Calls of each read that lists. bulk: resources that are there, by the read."""
+    return {read: max(1, ceil(count / PAGES[read])) for read, count in bulk.items()}
 
 
 def sweep_calls(bulk: Mapping[str, int], by_turns: Mapping[str, int], interval_s: float) -> int:
@@ -34,5 +39,5 @@ def sweep_calls(bulk: Mapping[str, int], by_turns: Mapping[str, int], interval_s
     bulk: resources that are there, by the read that lists them. by_turns: reads that take one call each, by service.
     interval_s: seconds between two sweeps.
     """
-    listed = sum(max(1, ceil(count / PAGES[read])) for read, count in bulk.items())
-    return listed + sum(min(count, max(1, int(BY_TURNS_PER_S * interval_s))) for count in by_turns.values())
+    turns = max(1, int(BY_TURNS_PER_S * interval_s))
+    return sum(calls_by_read(bulk).values()) + sum(min(count, turns) for count in by_turns.values())

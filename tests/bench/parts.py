@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 PARTS = (
-    "decisions", "queue", "program", "cloud", "edits", "passes", "sweeps", "drift", "rollout", "commits", "serving",
+    "decisions", "queue", "program", "cloud", "edits", "passes", "sweeps", "paced", "drift", "rollout", "commits", "serving",
 )  # fmt: skip
 
 

@@ -113,7 +113,9 @@ class Operator:
         self._remember()
         named: list[tuple[str, Callable[[], None]]] = [("sweep", self._sweep)]
         named += [(f"source {each.name}", lambda each=each: self._watch(each)) for each in self.sources]
-        named += [(f"worker {number}", self._work) for number in range(self.workers)]
+        # Where there are several, the first is there for edits: none of them waits for passes that wait for AWS.
+        least = [Priority.EDIT if self.workers > 1 else Priority.SWEEP, *[Priority.SWEEP] * (self.workers - 1)]
+        named += [(f"worker {number}", lambda each=each: self._work(each)) for number, each in enumerate(least)]
         self._threads |= {name: threading.Thread(target=target, name=name, daemon=True) for name, target in named}
         threads = list(self._threads.values())
         for number, ear in enumerate(self.ears):  # not waited for at the end: a poll takes its time, and loses nothing
@@ -301,8 +303,8 @@ class Operator:
             self.counts.surveyed(len(found.stand), len(found.moved), self.clock.monotonic() - started)
         return stand, moved
 
-    def _work(self) -> None:
-        while (taken := self.queue.take()) is not None:
+    def _work(self, least: Priority) -> None:
+        while (taken := self.queue.take(least)) is not None:
             started = self._since[taken.key] = self.clock.monotonic()
             known = self._board.known.get(taken.key)
             with urgent(taken.priority), self.around(taken, known.generation if known else 0) as ended:

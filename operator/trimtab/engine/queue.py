@@ -65,13 +65,17 @@ class Line:
             self._later[key] = (at, priority)
             self._watch(key)
 
-    def take(self, now: float) -> Taken | None:
-        """The next key that is due, which is busy from now on; None while there is none."""
+    def take(self, now: float, least: Priority = Priority.SWEEP) -> Taken | None:
+        """The next key that is due, which is busy from now on; None while there is none of that priority or a higher one."""
         self._wake(now)
         while self._order:
-            priority, number, key = heapq.heappop(self._order)
-            if self._due.get(key, (None, -1, 0.0))[1] != number:
-                continue  # it was moved ahead, and stands there twice
+            priority, number, key = self._order[0]
+            is_moved = self._due.get(key, (None, -1, 0.0))[1] != number  # ahead, so that it stands there twice
+            if not is_moved and priority > least:
+                return None
+            heapq.heappop(self._order)
+            if is_moved:
+                continue
             waited = now - self._due.pop(key)[2]
             self._busy.add(key)
             return Taken(key, priority, waited)
@@ -122,7 +126,10 @@ class Line:
 
 
 class WorkQueue:
-    """A Line that threads share. clock: seconds that never go back."""
+    """A Line that threads share. clock: seconds that never go back.
+
+    All that wait are told of each change: the key may be too little urgent for some.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -133,20 +140,20 @@ class WorkQueue:
     def add(self, key: str, priority: Priority) -> None:
         with self._changed:
             self._line.add(key, priority, self._clock())
-            self._changed.notify()
+            self._changed.notify_all()
 
     def add_after(self, key: str, seconds: float, priority: Priority = Priority.EVENT) -> None:
         """Ask for a pass that many seconds from now."""
         with self._changed:
             self._line.add_later(key, self._clock() + seconds, priority)
-            self._changed.notify()
+            self._changed.notify_all()
 
-    def take(self) -> Taken | None:
-        """Wait for a key to work on; None once the queue is closed."""
+    def take(self, least: Priority = Priority.SWEEP) -> Taken | None:
+        """Wait for a key of that priority or a higher one to work on; None once the queue is closed."""
         with self._changed:
             while not self._closed:
                 now = self._clock()
-                if found := self._line.take(now):
+                if found := self._line.take(now, least):
                     return found
                 at = self._line.next_at()
                 self._changed.wait(None if at is None else max(0.0, at - now))
@@ -155,7 +162,7 @@ class WorkQueue:
     def done(self, key: str) -> None:
         with self._changed:
             self._line.done(key, self._clock())
-            self._changed.notify()
+            self._changed.notify_all()
 
     def drop(self, key: str) -> None:
         with self._changed:

@@ -76,6 +76,16 @@ def test_what_is_dropped_has_no_turn():
     assert taken(line, 9.0) == []
 
 
+def test_a_worker_that_is_there_for_edits_leaves_the_rest_to_others():
+    line = Line()
+    line.add("a", FLEET, 0.0)
+    assert line.take(0.0, EDIT) is None
+    line.add("b", EDIT, 0.0)
+    line.add("a", EDIT, 0.0)
+    assert [line.take(0.0, EDIT).key for _ in range(2)] == ["b", "a"]
+    assert line.take(0.0) is None
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(list(Priority)), st.booleans()), max_size=40))
 def test_no_key_is_lost_or_has_two_turns_at_once(asked):
     line, busy, owed, now = Line(), set(), set(), 0.0
