@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from trimtab.clients.denials import Asked, is_of_credentials
-from trimtab.clients.errors import NO_CREDENTIALS, code_of, failure_from
+from trimtab.clients.errors import NO_CREDENTIALS, code_of, failure_from, meaning_of
 from trimtab.clients.pace import Pace
 from trimtab.core.kind import Call, Failure, Reply
 
@@ -70,8 +70,6 @@ class Aws:
         except (ClientError, BotoCoreError, OSError) as error:
             request_id = self._answered.id  # before who we are is asked
             failure = self.failure(call, error)
-            if self._pace and failure.meaning == "throttled":
-                self._pace.refused(call.service, call.operation)
             self._tell(Made(call, failure.code, request_id))
             raise failure from error
         self._tell(Made(call, "", self._answered.id))
@@ -139,6 +137,7 @@ class Aws:
                     config=Config(**settings, max_pool_connections=32),
                 )
                 self._clients[key].meta.events.register("before-call", self._pay)
+                self._clients[key].meta.events.register("needs-retry", self._slow_down)
                 self._clients[key].meta.events.register("after-call", self._note)
             return self._clients[key]
 
@@ -146,6 +145,13 @@ class Aws:
         """botocore's event "before-call": of each page. Tries again are the SDK's own, and back off by themselves."""
         if self._pace:
             self._pace.pay(model.service_model.service_name, model.name)
+
+    def _slow_down(self, response: tuple[Any, Mapping[str, Any]] | None, operation: Any, **_: Any) -> None:
+        """botocore's event "needs-retry": of each try, so that a refusal is heard of which the next try hides."""
+        error: Mapping[str, Any] = response[1].get("Error", {}) if response else {}
+        service, code = operation.service_model.service_name, str(error.get("Code", ""))
+        if self._pace and code and meaning_of(service, code, str(error.get("Message", ""))) == "throttled":
+            self._pace.refused(service, operation.name)
 
     def _note(self, parsed: Mapping[str, Any], **_: Any) -> None:
         """botocore's event "after-call": of errors, and of each page."""
