@@ -1,9 +1,10 @@
 """Keeps our calls below AWS's limits: a token bucket for each class of operations, at half of what an account is allowed.
 
 The other half is for people and their other tools. A call waits for its token; where several wait, those that somebody waits
-for go first, then in the order in which they came.
-Sources: Amazon ECS API Reference, "Request throttling"; CloudWatch and CloudWatch Logs service quotas; API Gateway quotas;
-Elastic Load Balancing publishes none: those that AWS's own load balancer controller holds itself to.
+for go first, then in the order in which they came. What a service counts twice, by class and in all, is paid twice.
+Sources: Amazon ECS API Reference, "Request throttling for the Amazon ECS API"; Elastic Load Balancing User Guide, "Request
+throttling for the ELB API"; CloudWatch and CloudWatch Logs service quotas; API Gateway Developer Guide, "Amazon API Gateway
+quotas" (its total alone: those of single operations, such as a CreateRestApi every 3 s, are left to AWS's refusals).
 """
 
 import heapq
@@ -15,7 +16,10 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TypeAlias
 
+from trimtab.core.kind import Failure
+
 SHARE = 0.5  # of AWS's own
+MOST_S = 30.0  # a call waits no longer: its pass ends, and is made again
 _LEAST = 1e-9  # of a token: sums of parts of it are not exact
 _URGENCY: ContextVar[int] = ContextVar("urgency", default=0)
 
@@ -31,41 +35,61 @@ class Limit:
 Table: TypeAlias = Mapping[str, tuple[Limit, frozenset[str]]]
 
 _ALL = frozenset({"*"})
-# By "service: class"; operations by name. What is not in it has no published limit that a loop would reach.
+# By "service: class"; operations by name, "*" for all of a service. What is not in it has no published limit that a loop
+# would reach.
 LIMITS: Table = {
     "ecs: services read": (Limit(100, 20), frozenset({"DescribeServices", "ListServices"})),
+    "ecs: services written": (Limit(50, 5), frozenset({"CreateService", "DeleteService", "UpdateService"})),
     "ecs: tasks read": (Limit(100, 20), frozenset({"DescribeTasks", "ListTasks"})),
     "ecs: definitions read": (
         Limit(50, 20),
-        frozenset({"DescribeTaskDefinition", "ListTaskDefinitions", "ListTaskDefinitionFamilies"}),
+        frozenset({"DescribeTaskDefinition", "ListTaskDefinitionFamilies", "ListTaskDefinitions"}),
     ),
-    "ecs: clusters read": (Limit(50, 20), frozenset({"DescribeClusters", "ListClusters"})),
-    "ecs: tags read": (Limit(50, 20), frozenset({"ListTagsForResource"})),
-    "ecs: services written": (Limit(50, 5), frozenset({"CreateService", "UpdateService", "DeleteService"})),
-    "ecs: definitions written": (Limit(20, 1), frozenset({"RegisterTaskDefinition", "DeregisterTaskDefinition"})),
+    "ecs: definitions written": (Limit(20, 1), frozenset({"DeregisterTaskDefinition", "RegisterTaskDefinition"})),
     "ecs: definitions deleted": (Limit(5, 1), frozenset({"DeleteTaskDefinitions"})),
+    "ecs: clusters read": (Limit(50, 20), frozenset({"DescribeClusters", "ListClusters"})),
+    "ecs: clusters written": (
+        Limit(20, 1),
+        frozenset(
+            {"CreateCluster", "DeleteCluster", "PutClusterCapacityProviders", "UpdateCluster", "UpdateClusterSettings"}
+        ),
+    ),
+    "ecs: tags read": (Limit(50, 20), frozenset({"ListTagsForResource"})),
+    "ecs: tags written": (Limit(20, 10), frozenset({"TagResource", "UntagResource"})),
     "cloudwatch: alarms read": (Limit(9, 9), frozenset({"DescribeAlarms"})),
     "cloudwatch: alarms written": (Limit(3, 3), frozenset({"PutMetricAlarm"})),
     "cloudwatch: metrics read": (Limit(50, 50), frozenset({"GetMetricData"})),
     "logs: groups read": (Limit(5, 5), frozenset({"DescribeLogGroups"})),
     "logs: groups made": (Limit(10, 10), frozenset({"CreateLogGroup"})),
     "logs: streams read": (Limit(25, 25), frozenset({"DescribeLogStreams"})),
-    "elbv2: read": (
-        Limit(40, 10),
+    "elbv2: all": (Limit(40, 10), _ALL),  # reads have the same limit of their own
+    "elbv2: balancers made": (Limit(10, 0.2), frozenset({"CreateLoadBalancer", "SetSubnets"})),
+    "elbv2: written": (
+        Limit(20, 3),
         frozenset(
             {
-                "DescribeListeners",
-                "DescribeLoadBalancers",
-                "DescribeRules",
-                "DescribeTags",
-                "DescribeTargetGroupAttributes",
-                "DescribeTargetGroups",
-                "DescribeTargetHealth",
+                "AddTags",
+                "CreateListener",
+                "CreateRule",
+                "CreateTargetGroup",
+                "DeleteListener",
+                "DeleteLoadBalancer",
+                "DeleteRule",
+                "DeleteTargetGroup",
+                "ModifyListener",
+                "ModifyLoadBalancerAttributes",
+                "ModifyRule",
+                "ModifyTargetGroup",
+                "ModifyTargetGroupAttributes",
+                "RemoveTags",
+                "SetRulePriorities",
+                "SetSecurityGroups",
             }
         ),
     ),
     "apigateway: all": (Limit(40, 10), _ALL),
 }
+_WITH = {"apigatewayv2": "apigateway"}  # services that are another one's, for its limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +132,20 @@ def urgent(urgency: int) -> Generator[None]:
 class Pace:
     """Of one account and region. Safe to use from several threads.
 
-    monotonic: seconds that never go back. waited: told of each wait, by class and seconds.
+    monotonic: seconds that never go back. waited: told of each wait, by class and seconds. most_s: of one wait.
     """
 
     def __init__(
-        self, monotonic: Callable[[], float], *, table: Table = LIMITS, waited: Callable[[str, float], None] | None = None
+        self,
+        monotonic: Callable[[], float],
+        *,
+        table: Table = LIMITS,
+        waited: Callable[[str, float], None] | None = None,
+        most_s: float = MOST_S,
     ) -> None:
         self._monotonic = monotonic
         self._waited = waited
+        self._most_s = most_s
         self._numbers = count()
         self._closed = threading.Event()
         now = monotonic()
@@ -125,26 +155,20 @@ class Pace:
         }
 
     def pay(self, service: str, operation: str) -> None:
-        """Wait until the call may be made."""
-        name = self._name(service, operation)
-        if name is None or self._closed.is_set():
-            return
-        here, began = self._classes[name], self._monotonic()
-        ticket = (_URGENCY.get(), next(self._numbers))
-        with here.changed:
-            heapq.heappush(here.waiting, ticket)
-            while (wait_s := self._wait_s(here, ticket)) != 0.0 and not self._closed.is_set():
-                here.changed.wait(wait_s)
-            here.waiting.remove(ticket)
-            heapq.heapify(here.waiting)
-            here.changed.notify_all()
-        if self._waited and (waited := self._monotonic() - began) > 0.01:
-            self._waited(name, waited)
+        """Wait until the call may be made. Raises Failure where that takes too long."""
+        for name in self._names_of(service, operation):
+            began = self._monotonic()
+            is_paid = self._closed.is_set() or self._take(self._classes[name], began + self._most_s)
+            if self._waited and (waited := self._monotonic() - began) > 0.01:
+                self._waited(name, waited)
+            if not is_paid:
+                rate = self._classes[name].bucket.limit.rate
+                because = f"waited {self._most_s:g} s among calls of ours, of which {rate:g} a second go out ({name})"
+                raise Failure("throttled", f"{service}:{operation}: {because}", code="Paced", operation=operation)
 
     def refused(self, service: str, operation: str) -> None:
         """AWS throttled such a call: somebody else is at it, too. All of its class wait for a second's worth of tokens."""
-        name = self._name(service, operation)
-        if name is not None:
+        for name in self._names_of(service, operation):
             here = self._classes[name]
             with here.changed:
                 bucket = here.bucket.filled(self._monotonic())
@@ -157,8 +181,27 @@ class Pace:
             with here.changed:
                 here.changed.notify_all()
 
-    def _name(self, service: str, operation: str) -> str | None:
-        return self._names.get((service, operation)) or self._names.get((service, "*"))
+    def _names_of(self, service: str, operation: str) -> list[str]:
+        """The classes that a call is of: what is scarcer first."""
+        service = _WITH.get(service, service)
+        return [name for each in (operation, "*") if (name := self._names.get((service, each)))]
+
+    def _take(self, here: _Class, until: float) -> bool:
+        """Wait for a token, at most until then. Answers whether it may go."""
+        ticket = (_URGENCY.get(), next(self._numbers))
+        with here.changed:
+            heapq.heappush(here.waiting, ticket)
+            try:
+                while (wait_s := self._wait_s(here, ticket)) != 0.0 and not self._closed.is_set():
+                    left_s = until - self._monotonic()
+                    if left_s <= 0:
+                        return False
+                    here.changed.wait(left_s if wait_s is None else min(wait_s, left_s))
+                return True
+            finally:
+                here.waiting.remove(ticket)
+                heapq.heapify(here.waiting)
+                here.changed.notify_all()
 
     def _wait_s(self, here: _Class, ticket: tuple[int, int]) -> float | None:
         """0 where the token was taken; else how long to wait: None until it is our turn."""

@@ -4,9 +4,11 @@ import threading
 import time
 from collections.abc import Callable
 
+import botocore.session
 import pytest
 
 from trimtab.clients.pace import LIMITS, SHARE, Bucket, Limit, Pace, urgent
+from trimtab.core.kind import Failure
 
 LIMIT = Limit(burst=4, rate=2)
 FEW = {"ecs: made": (Limit(2, 40), frozenset({"CreateThing"})), "apigateway: all": (Limit(2, 40), frozenset({"*"}))}
@@ -36,6 +38,17 @@ def test_no_second_holds_more_than_half_of_what_aws_allows():
             now += wait_s
             made += [] if wait_s else [now]
         assert len(made) <= max(1, limit.burst * SHARE) + 20 * limit.rate * SHARE + 1
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_each_operation_of_a_class_is_one_of_its_service(name):
+    model = botocore.session.get_session().get_service_model(name.partition(":")[0])
+    assert LIMITS[name][1] - {"*"} <= set(model.operation_names)
+
+
+def test_no_operation_is_of_two_classes_beside_that_of_its_whole_service():
+    named = [(name.partition(":")[0], each) for name, (_, operations) in LIMITS.items() for each in operations]
+    assert len(named) == len(set(named))
 
 
 def test_what_has_no_published_limit_does_not_wait():
@@ -112,3 +125,24 @@ def test_once_it_is_closed_nobody_waits():
     pace.close()
     assert end() == [0, 0]
     pace.pay("ecs", "CreateThing")
+
+
+def test_a_call_waits_no_longer_than_it_may_and_says_for_what():
+    pace = Pace(time.monotonic, table={"ecs: made": (Limit(2, 0.02), frozenset({"CreateThing"}))}, most_s=0.05)
+    pace.pay("ecs", "CreateThing")
+    for _ in range(2):  # the one that gave up stands in nobody's way
+        with pytest.raises(Failure, match=r"ecs:CreateThing: waited 0\.05 s .* of which 0\.01 a second") as refused:
+            pace.pay("ecs", "CreateThing")
+        assert refused.value.meaning == "throttled"
+    assert pace._classes["ecs: made"].waiting == []
+
+
+def test_what_a_service_counts_by_class_and_in_all_is_paid_twice():
+    pace = Pace(lambda: 0.0)
+    for _ in range(5):
+        pace.pay("elbv2", "CreateRule")
+        pace.pay("elbv2", "DescribeRules")
+        pace.pay("apigatewayv2", "GetVpcLinks")  # one account, and one quota, with apigateway
+        pace.pay("apigateway", "GetStages")
+    left = {name: here.bucket.tokens for name, here in pace._classes.items()}
+    assert (left["elbv2: written"], left["elbv2: all"], left["apigateway: all"]) == (5.0, 10.0, 10.0)
