@@ -13,7 +13,8 @@ from typing import Any
 
 from sweep_calls import BY_TURNS_PER_S, PAGES, calls_by_read
 
-from trimtab.clients.pace import LIMITS, SHARE, Bucket, Limit, Pace, urgent
+from trimtab.clients.pace import SHARE, Pace, urgent
+from trimtab.core.limits import LIMITS, Bucket, Limit
 from trimtab.engine.queue import Priority, WorkQueue
 
 DEPLOYMENTS, INTERVAL_S, MINUTES = 1000, 60.0, 10

@@ -1,115 +1,24 @@
 """Keeps our calls below AWS's limits: a token bucket for each class of operations, at half of what an account is allowed.
 
 The other half is for people and their other tools. A call waits for its token; where several wait, those that somebody waits
-for go first, then in the order in which they came. What a service counts twice, by class and in all, is paid twice.
-Sources: Amazon ECS API Reference, "Request throttling for the Amazon ECS API"; Elastic Load Balancing User Guide, "Request
-throttling for the ELB API"; CloudWatch and CloudWatch Logs service quotas; API Gateway Developer Guide, "Amazon API Gateway
-quotas" (its total alone: those of single operations, such as a CreateRestApi every 3 s, are left to AWS's refusals).
+for go first, then in the order in which they came. Quotas of single operations of API Gateway (one CreateRestApi every 3 s)
+are left to AWS's refusals.
 """
 
 import heapq
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import TypeAlias
 
 from trimtab.core.kind import Failure
+from trimtab.core.limits import LIMITS, Bucket, Classes, Limit, Table
 
 SHARE = 0.5  # of AWS's own
 MOST_S = 30.0  # a call waits no longer: its pass ends, and is made again
-_LEAST = 1e-9  # of a token: sums of parts of it are not exact
 _URGENCY: ContextVar[int] = ContextVar("urgency", default=0)
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """Of a class of operations, for an account and region."""
-
-    burst: float  # calls at once
-    rate: float  # calls a second, sustained
-
-
-Table: TypeAlias = Mapping[str, tuple[Limit, frozenset[str]]]
-
-_ALL = frozenset({"*"})
-# By "service: class"; operations by name, "*" for all of a service. What is not in it has no published limit that a loop
-# would reach.
-LIMITS: Table = {
-    "ecs: services read": (Limit(100, 20), frozenset({"DescribeServices", "ListServices"})),
-    "ecs: services written": (Limit(50, 5), frozenset({"CreateService", "DeleteService", "UpdateService"})),
-    "ecs: tasks read": (Limit(100, 20), frozenset({"DescribeTasks", "ListTasks"})),
-    "ecs: definitions read": (
-        Limit(50, 20),
-        frozenset({"DescribeTaskDefinition", "ListTaskDefinitionFamilies", "ListTaskDefinitions"}),
-    ),
-    "ecs: definitions written": (Limit(20, 1), frozenset({"DeregisterTaskDefinition", "RegisterTaskDefinition"})),
-    "ecs: definitions deleted": (Limit(5, 1), frozenset({"DeleteTaskDefinitions"})),
-    "ecs: clusters read": (Limit(50, 20), frozenset({"DescribeClusters", "ListClusters"})),
-    "ecs: clusters written": (
-        Limit(20, 1),
-        frozenset(
-            {"CreateCluster", "DeleteCluster", "PutClusterCapacityProviders", "UpdateCluster", "UpdateClusterSettings"}
-        ),
-    ),
-    "ecs: tags read": (Limit(50, 20), frozenset({"ListTagsForResource"})),
-    "ecs: tags written": (Limit(20, 10), frozenset({"TagResource", "UntagResource"})),
-    "cloudwatch: alarms read": (Limit(9, 9), frozenset({"DescribeAlarms"})),
-    "cloudwatch: alarms written": (Limit(3, 3), frozenset({"PutMetricAlarm"})),
-    "cloudwatch: metrics read": (Limit(50, 50), frozenset({"GetMetricData"})),
-    "logs: groups read": (Limit(5, 5), frozenset({"DescribeLogGroups"})),
-    "logs: groups made": (Limit(10, 10), frozenset({"CreateLogGroup"})),
-    "logs: streams read": (Limit(25, 25), frozenset({"DescribeLogStreams"})),
-    "elbv2: all": (Limit(40, 10), _ALL),  # reads have the same limit of their own
-    "elbv2: balancers made": (Limit(10, 0.2), frozenset({"CreateLoadBalancer", "SetSubnets"})),
-    "elbv2: written": (
-        Limit(20, 3),
-        frozenset(
-            {
-                "AddTags",
-                "CreateListener",
-                "CreateRule",
-                "CreateTargetGroup",
-                "DeleteListener",
-                "DeleteLoadBalancer",
-                "DeleteRule",
-                "DeleteTargetGroup",
-                "ModifyListener",
-                "ModifyLoadBalancerAttributes",
-                "ModifyRule",
-                "ModifyTargetGroup",
-                "ModifyTargetGroupAttributes",
-                "RemoveTags",
-                "SetRulePriorities",
-                "SetSecurityGroups",
-            }
-        ),
-    ),
-    "apigateway: all": (Limit(40, 10), _ALL),
-}
-_WITH = {"apigatewayv2": "apigateway"}  # services that are another one's, for its limits
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """Tokens that were there at a time. Times are seconds that never go back."""
-
-    limit: Limit
-    tokens: float
-    at: float
-
-    def filled(self, now: float) -> "Bucket":
-        """As it is then."""
-        return replace(self, tokens=min(self.limit.burst, self.tokens + (now - self.at) * self.limit.rate), at=now)
-
-    def taken(self, now: float) -> tuple["Bucket", float]:
-        """(without one more token; seconds until there is one, 0 where it was taken)."""
-        here = self.filled(now)
-        if here.tokens < 1.0 - _LEAST:
-            return here, (1.0 - here.tokens) / self.limit.rate
-        return replace(here, tokens=here.tokens - 1.0), 0.0
 
 
 @dataclass(slots=True)
@@ -150,13 +59,11 @@ class Pace:
         self._closed = threading.Event()
         now = monotonic()
         self._classes = {name: _Class(_full(limit, now)) for name, (limit, _) in table.items()}
-        self._names = {
-            (name.partition(":")[0], operation): name for name, (_, operations) in table.items() for operation in operations
-        }
+        self._named = Classes(table)
 
     def pay(self, service: str, operation: str) -> None:
         """Wait until the call may be made. Raises Failure where that takes too long."""
-        for name in self._names_of(service, operation):
+        for name in self._named.of(service, operation):
             began = self._monotonic()
             is_paid = self._closed.is_set() or self._take(self._classes[name], began + self._most_s)
             if self._waited and (waited := self._monotonic() - began) > 0.01:
@@ -168,7 +75,7 @@ class Pace:
 
     def refused(self, service: str, operation: str) -> None:
         """AWS throttled such a call: somebody else is at it, too. All of its class wait for a second's worth of tokens."""
-        for name in self._names_of(service, operation):
+        for name in self._named.of(service, operation):
             here = self._classes[name]
             with here.changed:
                 bucket = here.bucket.filled(self._monotonic())
@@ -180,11 +87,6 @@ class Pace:
         for here in self._classes.values():
             with here.changed:
                 here.changed.notify_all()
-
-    def _names_of(self, service: str, operation: str) -> list[str]:
-        """The classes that a call is of: what is scarcer first."""
-        service = _WITH.get(service, service)
-        return [name for each in (operation, "*") if (name := self._names.get((service, each)))]
 
     def _take(self, here: _Class, until: float) -> bool:
         """Wait for a token, at most until then. Answers whether it may go."""

@@ -4,30 +4,13 @@ import threading
 import time
 from collections.abc import Callable
 
-import botocore.session
 import pytest
 
-from trimtab.clients.pace import LIMITS, SHARE, Bucket, Limit, Pace, urgent
+from trimtab.clients.pace import SHARE, Pace, urgent
 from trimtab.core.kind import Failure
+from trimtab.core.limits import LIMITS, Bucket, Limit
 
-LIMIT = Limit(burst=4, rate=2)
 FEW = {"ecs: made": (Limit(2, 40), frozenset({"CreateThing"})), "apigateway: all": (Limit(2, 40), frozenset({"*"}))}
-
-
-@pytest.mark.parametrize(
-    ("tokens", "after_s", "left", "wait_s"),
-    [
-        pytest.param(4.0, 0.0, 3.0, 0.0, id="full"),
-        pytest.param(4.0, 100.0, 3.0, 0.0, id="never above its burst"),
-        pytest.param(0.0, 0.0, 0.0, 0.5, id="empty"),
-        pytest.param(0.0, 0.25, 0.5, 0.25, id="half a token"),
-        pytest.param(0.0, 0.5, 0.0, 0.0, id="the very token"),
-        pytest.param(-1.0, 0.5, 0.0, 0.5, id="after a refusal"),
-    ],
-)
-def test_a_bucket_fills_at_its_rate(tokens, after_s, left, wait_s):
-    bucket, found = Bucket(LIMIT, tokens, 100.0).taken(100.0 + after_s)
-    assert (bucket.tokens, bucket.at, found) == (left, 100.0 + after_s, wait_s)
 
 
 def test_no_second_holds_more_than_half_of_what_aws_allows():
@@ -38,17 +21,6 @@ def test_no_second_holds_more_than_half_of_what_aws_allows():
             now += wait_s
             made += [] if wait_s else [now]
         assert len(made) <= max(1, limit.burst * SHARE) + 20 * limit.rate * SHARE + 1
-
-
-@pytest.mark.parametrize("name", LIMITS)
-def test_each_operation_of_a_class_is_one_of_its_service(name):
-    model = botocore.session.get_session().get_service_model(name.partition(":")[0])
-    assert LIMITS[name][1] - {"*"} <= set(model.operation_names)
-
-
-def test_no_operation_is_of_two_classes_beside_that_of_its_whole_service():
-    named = [(name.partition(":")[0], each) for name, (_, operations) in LIMITS.items() for each in operations]
-    assert len(named) == len(set(named))
 
 
 def test_what_has_no_published_limit_does_not_wait():
