@@ -40,7 +40,10 @@ def command() -> None:
 )
 @click.option("--speed", type=_SPEED, help="Of its time, while nothing real is under way; 1 by default.")
 @click.option("--trail-delay", metavar="DURATION", help="From a call to CloudTrail's event history; 5m by default.")
-def start(state: Path | None, port: int, invoke_port: int, speed: float | None, trail_delay: str | None) -> int:
+@click.option("--throttle/--no-throttle", default=None, help="Refuse what AWS's rates would; no by default.")
+def start(
+    state: Path | None, port: int, invoke_port: int, speed: float | None, trail_delay: str | None, throttle: bool | None
+) -> int:
     """Start it in the background. What a killed one left is adopted, and what was lost is said.
 
     \b
@@ -48,13 +51,17 @@ def start(state: Path | None, port: int, invoke_port: int, speed: float | None, 
              trimtab local up --state ./cloud --port 14566 --invoke-port 14567
              trimtab local up --speed 60
              trimtab local up --trail-delay 0s
+             trimtab local up --throttle
     """
+    from trimtab.local.commands import throttle as set_throttle
     from trimtab.local.commands import trail, up
 
     delay_s = None if trail_delay is None else _delay_s(trail_delay)
     result = up(_folder(state), port, invoke_port, speed)
     if delay_s is not None:
         trail(_folder(state), delay_s)
+    if throttle is not None:
+        set_throttle(_folder(state), on=throttle)
     talk(
         f"the local cloud {'is up' if result.started else 'was up before'} at {result.info.endpoint} (pid {result.info.pid})"
     )
@@ -136,6 +143,34 @@ def clock(state: Path | None, advance: str | None, speed: float | None, output: 
         return 0
     click.echo(f"{shown['now']}, at {shown['speed']:g}x" + (f" (at 1x now: {shown['heldBy']})" if shown["heldBy"] else ""))
     return 0
+
+
+@command.command(name="throttle")
+@_STATE
+@output_option
+def throttle(state: Path | None, output: str) -> int:
+    """Show AWS's token buckets: how low each was, and how many requests it refused, since they were turned on.
+
+    \b
+    Example: trimtab local up --throttle
+             trimtab local throttle
+    """
+    from trimtab.local.commands import throttle as asked_buckets
+
+    shown = asked_buckets(_folder(state))
+    if output != "table":
+        print_data(shown, output)
+        return 0
+    if not shown["on"]:
+        talk("no rate is held: see `trimtab local up --throttle`")
+        return 0
+    rows = [[f"{each[name]:g}" if name in _AMOUNTS else each[name] for name in _COLUMNS] for each in shown["buckets"]]
+    print_table([each.upper() for each in ("class", "region", "burst", "a second", *_AMOUNTS[2:])], rows)
+    return 0
+
+
+_AMOUNTS = ("burst", "perSecond", "left", "lowest", "calls", "throttled")
+_COLUMNS = ("class", "region", *_AMOUNTS)
 
 
 def _seconds(text: str) -> float:

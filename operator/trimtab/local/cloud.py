@@ -29,6 +29,7 @@ from trimtab.local.s3_regions import is_bound, redirect
 from trimtab.local.security import Key, check_origin, check_signature
 from trimtab.local.signals import Signals
 from trimtab.local.store import SqliteStore
+from trimtab.local.throttling import Throttling
 from trimtab.local.trail import Asked, Trail, refused_in
 
 log = logging.getLogger("trimtab.local")
@@ -87,6 +88,7 @@ class Cloud:
         self._journal: deque[Entry] = deque(maxlen=_JOURNAL)
         self._number = 0
         self._faults = Faults()
+        self._throttling = Throttling(self._store, self.clock.now)
         self.http = HttpPlane()
         self.http.start()
         self.world = World(
@@ -212,6 +214,7 @@ class Cloud:
 
     def _serve(self, asked: Asked) -> Response:
         request, operation = asked.request, asked.operation
+        self._throttling.check(operation.service, operation.name, asked.region)
         overlay = self.world.overlays.get(operation.service)
         method = getattr(overlay, method_name(operation.name), None) if overlay and operation.name else None
         if overlay and method and operation.name:
@@ -259,6 +262,10 @@ class Cloud:
             delay = timedelta(seconds=_asked_in(request.body, "delaySeconds", float))
             self.world.overlay("cloudtrail").set_delay(delay)
             return _plain(200, {"delaySeconds": delay.total_seconds()})
+        if request.path == "/_trimtab/throttle" and request.method in ("GET", "POST"):
+            if request.method == "POST":
+                self._throttling.switch(on=_asked_in(request.body, "on", bool))
+            return _plain(200, self._throttling.shown())
         raise ServiceError("NotFound", f"there is no {request.path}", 404)
 
     def _told(self, body: bytes) -> float:

@@ -220,6 +220,14 @@ def trail(folder: Path, delay_s: float) -> None:
     _own(folder, "POST", "trail", {"delaySeconds": delay_s})
 
 
+def throttle(folder: Path, on: bool | None = None) -> dict[str, Any]:
+    """Read AWS's token buckets, or turn them on or off, which fills them; the state folder remembers it. Raises UserError.
+
+    Returns on, and of each bucket that was asked of: region, class, burst, perSecond, left, lowest, calls, throttled.
+    """
+    return _own(folder, "GET" if on is None else "POST", "throttle", None if on is None else {"on": on})
+
+
 def user(folder: Path, name: str) -> dict[str, str]:
     """The variables with which AWS clients act as a user of IAM, who is made if need be. Raises UserError."""
     variables = environment(folder)

@@ -95,8 +95,7 @@ class Faults:
         if due.kind in ("timeout", "reset"):
             raise Dropped(min(due.seconds, _MOST_SECONDS) if due.kind == "timeout" else 0.0)
         if due.kind == "throttle":
-            code, status = _THROTTLE.get(service, ("ThrottlingException", 400))
-            raise ServiceError(code, "Rate exceeded (injected)", status)
+            raise throttled(service, "Rate exceeded (injected)")
         if due.kind == "denied":
             raise _denied(service, operation, principal)
         if due.kind == "expired":
@@ -104,6 +103,12 @@ class Faults:
             code, status, message = _EXPIRED.get(service, ("ExpiredTokenException", 400, told))
             raise ServiceError(code, message, status)
         raise ServiceError("InternalError" if service == "s3" else "InternalFailure", "injected", 500)
+
+
+def throttled(service: str, message: str) -> ServiceError:
+    """A service's own refusal of a request too many."""
+    code, status = _THROTTLE.get(service, ("ThrottlingException", 400))
+    return ServiceError(code, message, status)
 
 
 def _denied(service: str, operation: str, principal: str) -> ServiceError:
