@@ -32,6 +32,7 @@ from trimtab.cli.output import talk
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), envvar="TRIMTAB_LOG_LEVEL", help="What to log."
 )
+@click.option("--clock", metavar="URL", help="For tests: the local cloud whose clock it follows.")
 def command(
     config: Path | None,
     folders: tuple[Path, ...],
@@ -41,6 +42,7 @@ def command(
     listen: str | None,
     log_format: str | None,
     log_level: str | None,
+    clock: str | None,
 ) -> int:
     """Watch sources of documents, make them true and keep them true, until interrupted.
 
@@ -63,12 +65,12 @@ def command(
     }
     spec, base = configured(config, folders, overrides)
     address = None if listen == "none" else listen or spec.listen
-    return _operate(spec, base, address)
+    return _operate(spec, base, address, clock)
 
 
-def _operate(spec: Any, base: Path, listen: str | None) -> int:
+def _operate(spec: Any, base: Path, listen: str | None, clock_url: str | None) -> int:
+    from trimtab.cli.operating.clock import clock_at
     from trimtab.cli.operating.site import ears_of, served, sources_of
-    from trimtab.clients.clock import SystemClock
     from trimtab.core.errors import UserError
     from trimtab.core.quantities import duration_s
     from trimtab.engine.operator import Operator
@@ -81,13 +83,13 @@ def _operate(spec: Any, base: Path, listen: str | None) -> int:
         ) from error
     log = log_to_stderr(spec.logs.format, spec.logs.level)
     metrics = Metrics(spec.workers)
-    with served(spec.environments, metrics.called) as sites:
-        pairs = sources_of(spec, base, sites)
+    with clock_at(clock_url, spec.environments) as clock, served(spec.environments, metrics.called, clock) as sites:
+        pairs = sources_of(spec, base, sites, clock)
         operator = Operator(
             sources=[source for source, _ in pairs],
             configured=[each for _, each in pairs],
             sites=sites,
-            clock=SystemClock(),
+            clock=clock,
             log=log,
             counts=metrics,
             workers=spec.workers,

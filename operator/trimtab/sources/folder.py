@@ -37,11 +37,15 @@ class _File:
 
 @dataclass(slots=True)
 class FolderSource:
-    """root: where the documents are, at any depth. now: seconds since the epoch, as files have them."""
+    """root: where the documents are, at any depth. now: seconds since the epoch, as files have them.
+
+    pause: wait for a stop.
+    """
 
     root: Path
     interval_s: float = 2.0
     now: Callable[[], float] = time.time
+    pause: Callable[[threading.Event, float], object] = threading.Event.wait
     _files: dict[str, _File] = field(default_factory=dict[str, _File])
 
     @property
@@ -62,7 +66,7 @@ class FolderSource:
         return Listing(listing.declared, (*listing.refused, *huge)) if huge else listing
 
     def wait(self, stop: threading.Event, seconds: float) -> None:
-        stop.wait(seconds)
+        self.pause(stop, seconds)
 
     def report(self, key: str, status: Mapping[str, Any] | None) -> None:
         """`.trimtab/<namespace>/<name>.json`, whole or not at all."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from trimtab.clients.clock import SystemClock
 from trimtab.core.errors import Transient
 from trimtab.engine.board import Configured, Known
 from trimtab.engine.brake import Vanished
@@ -17,7 +18,7 @@ from trimtab.engine.operator import Operator
 from trimtab.engine.queue import Priority
 
 
-class Time:
+class Time(SystemClock):
     def now(self) -> datetime:
         return datetime(2026, 11, 1, tzinfo=UTC)
 
