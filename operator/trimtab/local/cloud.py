@@ -29,6 +29,7 @@ from trimtab.local.s3_regions import is_bound, redirect
 from trimtab.local.security import Key, check_origin, check_signature
 from trimtab.local.signals import Signals
 from trimtab.local.store import SqliteStore
+from trimtab.local.throttle import Throttle
 from trimtab.local.trail import Asked, Trail, refused_in
 
 log = logging.getLogger("trimtab.local")
@@ -87,6 +88,7 @@ class Cloud:
         self._journal: deque[Entry] = deque(maxlen=_JOURNAL)
         self._number = 0
         self._faults = Faults()
+        self._throttle = Throttle(time.monotonic)
         self.http = HttpPlane()
         self.http.start()
         self.world = World(
@@ -195,6 +197,7 @@ class Cloud:
     def _faulty(self, asked: Asked) -> Response:
         """Serve, with the faults that are due before or after the effect."""
         operation, who = asked.operation, asked.principal.arn
+        self._throttle.strike(operation.service, operation.name)
         self._faults.strike(operation.service, operation.name, "before", who)
         response = self._remembered(asked)
         self._faults.strike(operation.service, operation.name, "after", who)
@@ -249,6 +252,10 @@ class Cloud:
             elif request.method == "DELETE":
                 self._faults.clear()
             return _plain(200, {"faults": self._faults.shown()})
+        if request.path == "/_trimtab/throttle" and request.method in ("GET", "POST"):
+            if request.method == "POST":
+                self._throttle.turn(on=_asked_in(request.body, "on", bool))
+            return _plain(200, {"on": self._throttle.is_on, "buckets": self._throttle.shown()})
         if request.path == "/_trimtab/clock" and request.method in ("GET", "POST"):
             left = self._told(request.body) if request.method == "POST" else 0.0
             now = self.clock.now().isoformat(timespec="milliseconds")
