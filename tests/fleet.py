@@ -12,6 +12,7 @@ from typing import Any
 from clouds import RunningCloud
 from trimtab.clients.aws import Account, Aws
 from trimtab.clients.clock import SystemClock
+from trimtab.clients.pace import Pace
 from trimtab.engine.driver import Caller, Driver
 from trimtab.engine.ledger import Ledger, Ledgers
 from trimtab.engine.observe import Observer
@@ -46,6 +47,7 @@ class Fleet:
     cloud: RunningCloud
     threads: ThreadPoolExecutor
     time: Time = field(default_factory=Time)
+    pace: Pace | None = None  # of its sweeps
     stands_on: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what its services share
     size: int = 0
     aws: Aws = field(init=False)
@@ -53,17 +55,18 @@ class Fleet:
 
     def __post_init__(self) -> None:
         info = self.cloud.info
-        self.aws = Aws(Account(info.region, info.endpoint, info.access_key_id, info.secret_access_key))
+        account = Account(info.region, info.endpoint, info.access_key_id, info.secret_access_key)
+        self.aws, sweeping = Aws(account), Aws(account, pace=self.pace)
         self.cloud.client("s3").create_bucket(Bucket=BUCKET)
         self.stands_on = self._shared()
-        recall = Recall(self.aws, self.time.monotonic)
+        recall = Recall(sweeping, self.time.monotonic)
         self.survey = Survey(
             environment=None,  # type: ignore[arg-type]  # of documents, and there are none
             kinds=KINDS,
-            direct=self._driver(self.aws),
+            direct=self._driver(sweeping),
             recalling=self._driver(Recalling(recall)),
             recall=recall,
-            ledgers=Ledgers(self._driver(self.aws), BUCKET),
+            ledgers=Ledgers(self._driver(sweeping), BUCKET),
             tags=Tags(),
             launcher="launcher",
             clock=SystemClock(),

@@ -40,10 +40,7 @@ def command() -> None:
 )
 @click.option("--speed", type=_SPEED, help="Of its time, while nothing real is under way; 1 by default.")
 @click.option("--trail-delay", metavar="DURATION", help="From a call to CloudTrail's event history; 5m by default.")
-@click.option("--throttle/--no-throttle", default=None, help="Refuse what AWS's rates would; no by default.")
-def start(
-    state: Path | None, port: int, invoke_port: int, speed: float | None, trail_delay: str | None, throttle: bool | None
-) -> int:
+def start(state: Path | None, port: int, invoke_port: int, speed: float | None, trail_delay: str | None) -> int:
     """Start it in the background. What a killed one left is adopted, and what was lost is said.
 
     \b
@@ -51,17 +48,13 @@ def start(
              trimtab local up --state ./cloud --port 14566 --invoke-port 14567
              trimtab local up --speed 60
              trimtab local up --trail-delay 0s
-             trimtab local up --throttle
     """
-    from trimtab.local.commands import throttle as set_throttle
     from trimtab.local.commands import trail, up
 
     delay_s = None if trail_delay is None else _delay_s(trail_delay)
     result = up(_folder(state), port, invoke_port, speed)
     if delay_s is not None:
         trail(_folder(state), delay_s)
-    if throttle is not None:
-        set_throttle(_folder(state), on=throttle)
     talk(
         f"the local cloud {'is up' if result.started else 'was up before'} at {result.info.endpoint} (pid {result.info.pid})"
     )
@@ -145,34 +138,6 @@ def clock(state: Path | None, advance: str | None, speed: float | None, output: 
     return 0
 
 
-@command.command(name="throttle")
-@_STATE
-@output_option
-def throttle(state: Path | None, output: str) -> int:
-    """Show AWS's token buckets: how low each was, and how many requests it refused, since they were turned on.
-
-    \b
-    Example: trimtab local up --throttle
-             trimtab local throttle
-    """
-    from trimtab.local.commands import throttle as asked_buckets
-
-    shown = asked_buckets(_folder(state))
-    if output != "table":
-        print_data(shown, output)
-        return 0
-    if not shown["on"]:
-        talk("no rate is held: see `trimtab local up --throttle`")
-        return 0
-    rows = [[f"{each[name]:g}" if name in _AMOUNTS else each[name] for name in _COLUMNS] for each in shown["buckets"]]
-    print_table([each.upper() for each in ("class", "region", "burst", "a second", *_AMOUNTS[2:])], rows)
-    return 0
-
-
-_AMOUNTS = ("burst", "perSecond", "left", "lowest", "calls", "throttled")
-_COLUMNS = ("class", "region", *_AMOUNTS)
-
-
 def _seconds(text: str) -> float:
     from trimtab.core.quantities import duration_s
 
@@ -207,6 +172,33 @@ def _delay_s(text: str) -> float:
     if seconds > MOST_DELAY_S:
         raise click.BadParameter(f"{text} is more than 15m, within which CloudTrail delivers", param_hint="--trail-delay")
     return seconds
+
+
+@command.command(name="throttle")
+@_STATE
+@click.option("--on/--off", "on", default=None, help="Hold callers to AWS's limits, or no longer.")
+@output_option
+def limits(state: Path | None, on: bool | None, output: str) -> int:
+    """Hold callers to AWS's limits of calls, and show how near they came to them.
+
+    Each class of operations has a bucket of tokens; who finds it empty is refused, in the words of the service.
+
+    \b
+    Example: trimtab local throttle --on
+             trimtab local throttle
+    """
+    from trimtab.local.commands import throttle
+
+    found = throttle(_folder(state), on=on)
+    if output != "table":
+        print_data(found, output)
+        return 0
+    talk(f"AWS's limits of calls are {'on' if found['on'] else 'off'}")
+    fields = ("class", "burst", "rate", "lowest", "taken", "refused")
+    if found["buckets"]:
+        rows = [[f"{each[name]:g}" if name != "class" else each[name] for name in fields] for each in found["buckets"]]
+        print_table([name.upper() for name in fields], rows)
+    return 0
 
 
 @command.command(name="user")

@@ -35,6 +35,7 @@ from trimtab.cli.output import talk
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), envvar="TRIMTAB_LOG_LEVEL", help="What to log."
 )
+@click.option("--clock", metavar="URL", help="For tests: the local cloud whose clock it follows.")
 def command(
     config: Path | None,
     folders: tuple[Path, ...],
@@ -45,6 +46,7 @@ def command(
     traces: str | None,
     log_format: str | None,
     log_level: str | None,
+    clock: str | None,
 ) -> int:
     """Watch sources of documents, make them true and keep them true, until interrupted.
 
@@ -68,12 +70,12 @@ def command(
     }
     spec, base = configured(config, folders, overrides)
     address = None if listen == "none" else listen or spec.listen
-    return _operate(spec, base, address, traces)
+    return _operate(spec, base, address, traces, clock)
 
 
-def _operate(spec: Any, base: Path, listen: str | None, traces: str | None) -> int:
+def _operate(spec: Any, base: Path, listen: str | None, traces: str | None, clock_url: str | None) -> int:
+    from trimtab.cli.operating.clock import clock_at
     from trimtab.cli.operating.site import ears_of, served, sources_of
-    from trimtab.clients.clock import SystemClock
     from trimtab.core.errors import UserError
     from trimtab.core.quantities import duration_s
     from trimtab.engine.operator import Operator
@@ -93,13 +95,17 @@ def _operate(spec: Any, base: Path, listen: str | None, traces: str | None) -> i
         metrics.called(made)
         passes.called(made)
 
-    with contextlib.closing(passes), served(spec.environments, called, passes.traced, metrics.waited) as sites:
-        pairs = sources_of(spec, base, sites)
+    with (
+        contextlib.closing(passes),
+        clock_at(clock_url, spec.environments) as clock,
+        served(spec.environments, called, passes.traced, metrics.waited, clock) as sites,
+    ):
+        pairs = sources_of(spec, base, sites, clock)
         operator = Operator(
             sources=[source for source, _ in pairs],
             configured=[each for _, each in pairs],
             sites=sites,
-            clock=SystemClock(),
+            clock=clock,
             log=log,
             counts=metrics,
             workers=spec.workers,

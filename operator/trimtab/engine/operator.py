@@ -64,6 +64,8 @@ def alone(_taken: Taken, _generation: int) -> AbstractContextManager[Callable[[P
 class Time(Protocol):
     def now(self) -> datetime: ...
     def monotonic(self) -> float: ...
+    def wait(self, event: threading.Event, seconds: float) -> bool: ...
+    def pause(self, changed: threading.Condition, seconds: float | None) -> None: ...
 
 
 @dataclass(slots=True)
@@ -102,7 +104,7 @@ class Operator:
     _looked_at: set[str] = field(default_factory=set[str])  # sources, at least once
 
     def __post_init__(self) -> None:
-        self.queue = WorkQueue(self.clock.monotonic)
+        self.queue = WorkQueue(self.clock.monotonic, self.clock.pause)
         self._turns = Turns(self.sites, {each.name: each for each in self.sources}, self.log)
         self._board = Board(tuple(self.configured), frozenset(self.sites))
 
@@ -261,7 +263,7 @@ class Operator:
                 heard = ear.hear()
             except (TrimtabError, Failure) as error:
                 self.log.warning("events.unheard", queue=ear.queue, because=str(error))
-                self.stopping.wait(_DEAF_S)
+                self.clock.wait(self.stopping, _DEAF_S)
                 continue
             index, ourselves = self._names(), ear.ourselves() if heard else ""
             for key in sorted({key for event in heard for key in concerned(event, index, ourselves)}):
@@ -277,7 +279,7 @@ class Operator:
 
     def _sweep(self) -> None:
         """Look at everything now and then: events are hints, and some never come."""
-        while not self.stopping.wait(max(self.sweep_s, _SWEEP_S_EACH * len(self._tasks))):
+        while not self.clock.wait(self.stopping, max(self.sweep_s, _SWEEP_S_EACH * len(self._tasks))):
             try:
                 news = self._decide()
             except (TrimtabError, Failure) as error:

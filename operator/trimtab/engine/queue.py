@@ -126,13 +126,17 @@ class Line:
 
 
 class WorkQueue:
-    """A Line that threads share. clock: seconds that never go back.
+    """A Line that threads share. clock: seconds that never go back. pause: wait for a change, at most so many of them.
 
     All that wait are told of each change: the key may be too little urgent for some.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        pause: Callable[[threading.Condition, float | None], object] = threading.Condition.wait,
+    ) -> None:
+        self._clock, self._pause = clock, pause
         self._line = Line()
         self._changed = threading.Condition()
         self._closed = False
@@ -156,7 +160,7 @@ class WorkQueue:
                 if found := self._line.take(now, least):
                     return found
                 at = self._line.next_at()
-                self._changed.wait(None if at is None else max(0.0, at - now))
+                self._pause(self._changed, None if at is None else max(0.0, at - now))
             return None
 
     def done(self, key: str) -> None:

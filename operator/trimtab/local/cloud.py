@@ -29,7 +29,7 @@ from trimtab.local.s3_regions import is_bound, redirect
 from trimtab.local.security import Key, check_origin, check_signature
 from trimtab.local.signals import Signals
 from trimtab.local.store import SqliteStore
-from trimtab.local.throttling import Throttling
+from trimtab.local.throttle import Throttle
 from trimtab.local.trail import Asked, Trail, refused_in
 
 log = logging.getLogger("trimtab.local")
@@ -88,7 +88,7 @@ class Cloud:
         self._journal: deque[Entry] = deque(maxlen=_JOURNAL)
         self._number = 0
         self._faults = Faults()
-        self._throttling = Throttling(self._store, self.clock.now)
+        self._throttle = Throttle(lambda: self.clock.now().timestamp())
         self.http = HttpPlane()
         self.http.start()
         self.world = World(
@@ -214,7 +214,7 @@ class Cloud:
 
     def _serve(self, asked: Asked) -> Response:
         request, operation = asked.request, asked.operation
-        self._throttling.check(operation.service, operation.name, asked.region)
+        self._throttle.strike(operation.service, operation.name)
         overlay = self.world.overlays.get(operation.service)
         method = getattr(overlay, method_name(operation.name), None) if overlay and operation.name else None
         if overlay and method and operation.name:
@@ -252,6 +252,10 @@ class Cloud:
             elif request.method == "DELETE":
                 self._faults.clear()
             return _plain(200, {"faults": self._faults.shown()})
+        if request.path == "/_trimtab/throttle" and request.method in ("GET", "POST"):
+            if request.method == "POST":
+                self._throttle.turn(on=_asked_in(request.body, "on", bool))
+            return _plain(200, {"on": self._throttle.is_on, "buckets": self._throttle.shown()})
         if request.path == "/_trimtab/clock" and request.method in ("GET", "POST"):
             left = self._told(request.body) if request.method == "POST" else 0.0
             now = self.clock.now().isoformat(timespec="milliseconds")
@@ -262,10 +266,6 @@ class Cloud:
             delay = timedelta(seconds=_asked_in(request.body, "delaySeconds", float))
             self.world.overlay("cloudtrail").set_delay(delay)
             return _plain(200, {"delaySeconds": delay.total_seconds()})
-        if request.path == "/_trimtab/throttle" and request.method in ("GET", "POST"):
-            if request.method == "POST":
-                self._throttling.switch(on=_asked_in(request.body, "on", bool))
-            return _plain(200, self._throttling.shown())
         raise ServiceError("NotFound", f"there is no {request.path}", 404)
 
     def _told(self, body: bytes) -> float:

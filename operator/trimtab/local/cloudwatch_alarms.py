@@ -8,7 +8,7 @@ DescribeAlarmHistory; User Guide, "Alarm actions".
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from trimtab.local.cloudwatch_base import (
@@ -138,6 +138,17 @@ class Alarms(Base):
         notes.sort(key=lambda each: each[1].at, reverse=not oldest_first)
         found, token = page(arguments, notes, arguments.get("MaxRecords", 100))
         return {"AlarmHistoryItems": [_shown_note(alarm, note) for alarm, note in found], **token}
+
+    # What services' deployments are watched by
+
+    def ringing(self, names: Sequence[str]) -> list[str]:
+        """Those of the alarms that are in ALARM; one that does not exist is not."""
+        return [each.name for each in self.alarms if each.name in names and each.state == "ALARM"]
+
+    def longest(self, names: Sequence[str]) -> timedelta:
+        """The longest time that one of the alarms looks back over."""
+        watched = (each.settings for each in self.alarms if each.name in names)
+        return timedelta(seconds=max((each["Period"] * each["EvaluationPeriods"] for each in watched), default=0))
 
     # Evaluation
 

@@ -220,12 +220,12 @@ def trail(folder: Path, delay_s: float) -> None:
     _own(folder, "POST", "trail", {"delaySeconds": delay_s})
 
 
-def throttle(folder: Path, on: bool | None = None) -> dict[str, Any]:
-    """Read AWS's token buckets, or turn them on or off, which fills them; the state folder remembers it. Raises UserError.
+def throttle(folder: Path, *, on: bool | None = None) -> dict[str, Any]:
+    """Hold callers to AWS's limits of calls, or no longer; None: only look. Raises UserError.
 
-    Returns on, and of each bucket that was asked of: region, class, burst, perSecond, left, lowest, calls, throttled.
+    Returns on, and buckets: of each class that was called, its limits, its lowest, and the calls taken and refused.
     """
-    return _own(folder, "GET" if on is None else "POST", "throttle", None if on is None else {"on": on})
+    return _own(folder, "GET", "throttle", None) if on is None else _own(folder, "POST", "throttle", {"on": on})
 
 
 def user(folder: Path, name: str) -> dict[str, str]:

@@ -5,7 +5,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from trimtab.local.ecs_decide import Close, Complete, Fail, Halt, Launch, Seen, Steady, Step, decide, pause
+from trimtab.local.ecs_decide import (
+    Bake,
+    Close,
+    Complete,
+    Fail,
+    Halt,
+    Launch,
+    Seen,
+    Steady,
+    Step,
+    alarms_of,
+    decide,
+    is_watched,
+    pause,
+)
 from trimtab.local.ecs_events import Said, deployment_changed, service_acted
 from trimtab.local.ecs_records import MOST_EVENTS, Book, Deployment, Event, Service, Tags, Task
 from trimtab.local.ecs_tasks import Tasks
@@ -39,8 +53,13 @@ class Controller:
     def _step(self, service: Service, tasks: Sequence[Task], now: datetime) -> None:
         seen = [self.tasks.seen(task, service, now) for task in tasks if task.status != "STOPPED"]
         self._prove(service, seen)
-        for step in decide(service, seen, now):
+        ringing = self.ringing(alarms_of(service)) if is_watched(service.primary) else ()
+        for step in decide(service, seen, now, ringing):
             self._carry_out(service, step, now)
+
+    def ringing(self, names: Sequence[str]) -> Sequence[str]:
+        """Those of the alarms that are in ALARM."""
+        return self.world.overlay("cloudwatch").ringing(names) if names else ()
 
     def _prove(self, service: Service, seen: Sequence[Seen]) -> None:
         """Remember which tasks have been healthy, and what that means to the count of failures."""
@@ -90,6 +109,10 @@ class Controller:
                 self._launch(service, step, now)
             case Halt():
                 self._halt(service, step, now)
+            case Bake():
+                longest = self.world.overlay("cloudwatch").longest(alarms_of(service))
+                service.primary.baked_at, service.primary.updated = now + longest, now
+                self.book.services.put(service)
             case Complete():
                 self._complete(service, now)
             case Fail():
@@ -171,15 +194,18 @@ class Controller:
 
     def _fail(self, service: Service, step: Fail, now: datetime) -> None:
         failing, good = service.primary, service.deployment(step.back_to)
-        failing.state, failing.reason = "FAILED", "ECS deployment circuit breaker: tasks failed to start."
+        method = "alarms" if step.alarms else "circuit breaker"
+        because = "alarm detected." if step.alarms else "tasks failed to start."
+        failing.state, failing.reason = "FAILED", f"ECS deployment {method}: {because}"
+        failing.alarmed = list(step.alarms)
         failing.updated = failing.finished = now
         said = deployment_changed(service, failing, "SERVICE_DEPLOYMENT_FAILED")
-        self.say(service, f"(deployment {failing.id}) deployment failed: tasks failed to start.", now, said)
+        self.say(service, f"(deployment {failing.id}) deployment failed: {because}", now, said)
         if good is None:
             return
         failing.status, failing.rolled_back_to, failing.rollback_started = "ACTIVE", good.id, now
         good.status, good.state, good.updated, good.hold_until = "PRIMARY", "IN_PROGRESS", now, None
-        good.reason = f"ECS deployment circuit breaker: rolling back to deploymentId {good.id}"
+        good.reason = f"ECS deployment {method}: rolling back to deploymentId {good.id}"
         said = deployment_changed(service, good, "SERVICE_DEPLOYMENT_IN_PROGRESS")
         self.say(service, f"rolling back to deployment {good.id}.", now, said)
 

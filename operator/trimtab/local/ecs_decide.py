@@ -1,7 +1,8 @@
 """What a service needs next: a pure function of its record, its tasks and the time.
 
-Source: Amazon ECS Developer Guide, "Rolling update" and "How the Amazon ECS deployment circuit breaker detects failures";
-API Reference, DeploymentConfiguration and DeploymentCircuitBreaker.
+Source: Amazon ECS Developer Guide, "Rolling update", "How the Amazon ECS deployment circuit breaker detects failures" and
+"How CloudWatch alarms detect Amazon ECS deployment failures"; API Reference, DeploymentConfiguration,
+DeploymentCircuitBreaker and DeploymentAlarms.
 """
 
 import math
@@ -44,9 +45,17 @@ class Complete:
 
 
 @dataclass(frozen=True, slots=True)
+class Bake:
+    """It is steady, and is watched a while longer before it is complete."""
+
+    deployment: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fail:
     deployment: str
     back_to: str  # id of the deployment to return to, "" for none
+    alarms: tuple[str, ...] = ()  # that failed it; none: the circuit breaker did
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +68,13 @@ class Close:
     """A service that was deleted has no task left."""
 
 
-Step = Launch | Halt | Complete | Fail | Steady | Close
+Step = Launch | Halt | Bake | Complete | Fail | Steady | Close
 
 
-def decide(service: Service, tasks: Sequence[Seen], now: datetime) -> list[Step]:
+def decide(service: Service, tasks: Sequence[Seen], now: datetime, ringing: Sequence[str] = ()) -> list[Step]:
     """The steps that bring a service nearer to its desired state; empty when it only has to wait, or is steady.
 
-    tasks: all tasks of the service that are not STOPPED.
+    tasks: all tasks of the service that are not STOPPED. ringing: names of its deployment alarms that are in ALARM.
     """
     if service.status == "DRAINING":
         return _drain(service, tasks)
@@ -73,7 +82,9 @@ def decide(service: Service, tasks: Sequence[Seen], now: datetime) -> list[Step]
         return []
     primary = service.primary
     if tripped(service, primary):
-        return [Fail(primary.id, _last_good(service, primary))]
+        return [Fail(primary.id, _last_good(service, primary, "deploymentCircuitBreaker"))]
+    if ringing and is_watched(primary) and any(each.task.status == "RUNNING" for each in tasks if _is_of(primary, each)):
+        return [Fail(primary.id, _last_good(service, primary, "alarms"), tuple(ringing))]
     live = [each for each in tasks if each.task.live]
     mine = [each for each in live if each.task.deployment == primary.id]
     others = [each for each in live if each.task.deployment != primary.id]
@@ -86,6 +97,8 @@ def decide(service: Service, tasks: Sequence[Seen], now: datetime) -> list[Step]
     if healthy != service.desired or len(mine) != service.desired or len(tasks) != len(mine):
         return []
     if primary.state == "IN_PROGRESS":
+        if is_watched(primary) and (primary.baked_at is None or now < primary.baked_at):
+            return [Bake(primary.id)] if primary.baked_at is None else []
         return [Complete(primary.id), Steady()]
     return [] if service.steady else [Steady()]
 
@@ -164,8 +177,24 @@ def tripped(service: Service, deployment: Deployment) -> bool:
     return enabled and deployment.failed >= threshold(service)
 
 
-def _last_good(service: Service, failing: Deployment) -> str:
-    if not settings_of(service).get("deploymentCircuitBreaker", {}).get("rollback", False):
+def is_watched(deployment: Deployment) -> bool:
+    """Whether an alarm may still fail it: while it goes on, and never where it is one to return to."""
+    return deployment.watched and deployment.state == "IN_PROGRESS" and not deployment.was_completed
+
+
+def alarms_of(service: Service) -> Sequence[str]:
+    """Names of the alarms that a service's deployments are watched by."""
+    alarms = settings_of(service).get("alarms", {})
+    return alarms["alarmNames"] if alarms.get("enable", False) else ()
+
+
+def _is_of(deployment: Deployment, seen: Seen) -> bool:
+    return seen.task.deployment == deployment.id
+
+
+def _last_good(service: Service, failing: Deployment, method: str) -> str:
+    """What to return to, where the method that failed it says so: deploymentCircuitBreaker, or alarms."""
+    if not settings_of(service).get(method, {}).get("rollback", False):
         return ""
     return next((each.id for each in service.deployments if each.id != failing.id and each.was_completed), "")
 

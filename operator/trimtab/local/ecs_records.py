@@ -78,6 +78,9 @@ class Deployment:
     rolled_back_to: str = ""  # id of the deployment that took over when this one failed
     rollback_started: datetime | None = None
     source: str = ""  # id of the deployment that was primary before
+    watched: bool = False  # its alarms count: none of them was in ALARM when it began
+    baked_at: datetime | None = None  # when its bake ends; None: it has not begun
+    alarmed: list[str] = field(default_factory=list[str])  # names of the alarms that failed it
 
 
 @dataclass(slots=True)

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from trimtab.local.ecs_base import Base, bounded, listed, missing, page
-from trimtab.local.ecs_decide import settings_of, threshold
+from trimtab.local.ecs_decide import alarms_of, settings_of, threshold
 from trimtab.local.ecs_records import Deployment, Document, Service
 from trimtab.local.ecs_shown import full_network, given, pending_of, revision_arn, running_of, service_deployment_arn
 from trimtab.local.overlay import Arguments, Context, Reply
 
-FAILED = "Service deployment rolled back because the circuit breaker threshold was exceeded."
-STOPPED = "Service deployment failed because the circuit breaker threshold was exceeded."
+_BREAKER, _ALARMS = "the circuit breaker threshold was exceeded", "an alarm was detected"
 SUPERSEDED = "Service deployment was stopped because a newer one was started."
 
 
@@ -70,11 +69,12 @@ class Rollouts(Base):
             return {"arn": revision_arn(service, each), "requestedTaskCount": requested, **counts}
 
         rollback = deployment.rolled_back_to and {
-            "reason": FAILED,
+            "reason": failed_because(deployment, "rolled back"),
             "startedAt": deployment.rollback_started,
             "serviceRevisionArn": revision_arn(service, by_id(service, deployment.rolled_back_to) or deployment),
         }
         watching = "MONITORING" if deployment.state == "IN_PROGRESS" else "MONITORING_COMPLETE"
+        tripped, names = deployment.state == "FAILED" and not deployment.alarmed, alarms_of(service)
         return given(
             {
                 "serviceDeploymentArn": service_deployment_arn(service, deployment),
@@ -92,14 +92,17 @@ class Rollouts(Base):
                 "deploymentConfiguration": settings_of(service),
                 "rollback": rollback,
                 "deploymentCircuitBreaker": {
-                    "status": "DISABLED"
-                    if not breaker.get("enable")
-                    else "TRIGGERED"
-                    if deployment.state == "FAILED"
-                    else watching,
+                    "status": "DISABLED" if not breaker.get("enable") else "TRIGGERED" if tripped else watching,
                     "failureCount": deployment.failed,
                     "threshold": threshold(service),
                 },
+                "alarms": {
+                    "status": "TRIGGERED" if deployment.alarmed else watching if deployment.watched else "DISABLED",
+                    "alarmNames": list(names),
+                    "triggeredAlarmNames": deployment.alarmed,
+                }
+                if names
+                else None,
             }
         )
 
@@ -143,10 +146,15 @@ def status_of(service: Service, deployment: Deployment) -> tuple[str, str]:
     if deployment.state == "FAILED":
         back = by_id(service, deployment.rolled_back_to)
         if back is None:
-            return "STOPPED", STOPPED
+            return "STOPPED", failed_because(deployment, "failed")
+        said = failed_because(deployment, "rolled back")
         if back.state == "COMPLETED":
-            return "ROLLBACK_SUCCESSFUL", FAILED
-        return ("ROLLBACK_IN_PROGRESS" if back.status == "PRIMARY" else "ROLLBACK_FAILED"), FAILED
+            return "ROLLBACK_SUCCESSFUL", said
+        return ("ROLLBACK_IN_PROGRESS" if back.status == "PRIMARY" else "ROLLBACK_FAILED"), said
     if deployment.was_completed:
         return "SUCCESSFUL", ""
     return ("IN_PROGRESS", "") if deployment.status == "PRIMARY" else ("STOPPED", SUPERSEDED)
+
+
+def failed_because(deployment: Deployment, what: str) -> str:
+    return f"Service deployment {what} because {_ALARMS if deployment.alarmed else _BREAKER}."

@@ -10,6 +10,7 @@ from typing import Any
 from trimtab.local.ecs_base import Base, bounded, check_name, last_part, listed, missing, page, tags_in, wants_tags
 from trimtab.local.ecs_clusters import PROVIDERS
 from trimtab.local.ecs_controller import begin
+from trimtab.local.ecs_decide import alarms_of
 from trimtab.local.ecs_events import deployment_changed
 from trimtab.local.ecs_records import Cluster, Deployment, Document, Service, TaskDefinition
 from trimtab.local.ecs_shown import shown_service, shown_tags
@@ -77,6 +78,8 @@ class Services(Base):
         return {"service": self.shown(service, tags=True)}
 
     def _begin(self, service: Service, deployment: Deployment) -> None:
+        names = alarms_of(service)  # of which one that is in ALARM by now makes ECS watch none
+        deployment.watched = bool(names) and not self.controller.ringing(names)
         begin(service, deployment)
         said = deployment_changed(service, deployment, "SERVICE_DEPLOYMENT_IN_PROGRESS")
         self.world.signals.emit("aws.ecs", *said, deployment.created)
@@ -269,9 +272,11 @@ def checked_deployment(configuration: Document) -> Document:
     for key in ("lifecycleHooks", "linearConfiguration", "canaryConfiguration"):
         if configuration.get(key):
             raise unsupported(f"The local cloud does not have {key} in deployments.")
-    for key in ("alarms", "earlySuccessCriteria"):
-        if configuration.get(key, {}).get("enable"):
-            raise unsupported(f"The local cloud does not have {key} in deployments.")
+    if configuration.get("earlySuccessCriteria", {}).get("enable"):
+        raise unsupported("The local cloud does not have earlySuccessCriteria in deployments.")
+    alarms = configuration.get("alarms", {})
+    if alarms.get("enable") and not alarms["alarmNames"]:
+        raise invalid("Deployment alarms are enabled, and alarmNames is empty.")
     given = configuration["deploymentCircuitBreaker"].get("thresholdConfiguration")
     if given is not None and given["value"] < 1:
         raise invalid("The threshold of the deployment circuit breaker must be 1 or more.")

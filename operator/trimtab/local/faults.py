@@ -15,7 +15,7 @@ from trimtab.local.overlay import ServiceError
 
 KINDS = ("throttle", "denied", "expired", "serverError", "timeout", "reset")
 MOMENTS = ("before", "after")
-_THROTTLE: Mapping[str, tuple[str, int]] = {
+THROTTLED: Mapping[str, tuple[str, int]] = {  # (code, status) by service; others say ThrottlingException
     "s3": ("SlowDown", 503),
     "apigateway": ("TooManyRequestsException", 429),
     "apigatewayv2": ("TooManyRequestsException", 429),
@@ -95,7 +95,8 @@ class Faults:
         if due.kind in ("timeout", "reset"):
             raise Dropped(min(due.seconds, _MOST_SECONDS) if due.kind == "timeout" else 0.0)
         if due.kind == "throttle":
-            raise throttled(service, "Rate exceeded (injected)")
+            code, status = THROTTLED.get(service, ("ThrottlingException", 400))
+            raise ServiceError(code, "Rate exceeded (injected)", status)
         if due.kind == "denied":
             raise _denied(service, operation, principal)
         if due.kind == "expired":
@@ -103,12 +104,6 @@ class Faults:
             code, status, message = _EXPIRED.get(service, ("ExpiredTokenException", 400, told))
             raise ServiceError(code, message, status)
         raise ServiceError("InternalError" if service == "s3" else "InternalFailure", "injected", 500)
-
-
-def throttled(service: str, message: str) -> ServiceError:
-    """A service's own refusal of a request too many."""
-    code, status = _THROTTLE.get(service, ("ThrottlingException", 400))
-    return ServiceError(code, message, status)
 
 
 def _denied(service: str, operation: str, principal: str) -> ServiceError:

@@ -236,4 +236,10 @@ CODES: Mapping[str, Code] = {
         "Correct the operator's configuration.",
     ),
     "TT6010": Code("A commit is not signed as it must be", "The source takes signed commits only.", "Sign the commit."),
+    "TT6011": Code(
+        "The operator cannot follow that clock",
+        "`trimtab run --clock` is for tests: it follows the clock of the local cloud that it serves, on this machine's "
+        "loopback. The time of an account is real.",
+        "Name the local cloud's own URL, or leave --clock out.",
+    ),
 }

@@ -39,13 +39,15 @@ class _File:
 class FolderSource:
     """root: where the documents are, at any depth.
 
-    now: seconds since the epoch, as files have them; it may jump. monotonic: seconds that never go back.
+    now: seconds since the epoch, as files have them; it may jump. monotonic: seconds that never go back. pause: wait for a
+    stop.
     """
 
     root: Path
     interval_s: float = 2.0
     now: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
+    pause: Callable[[threading.Event, float], object] = threading.Event.wait
     _files: dict[str, _File] = field(default_factory=dict[str, _File])
     _root: tuple[int, int] | None = None  # device and inode of the folder when there was something in it
 
@@ -69,7 +71,7 @@ class FolderSource:
         return Listing(listing.declared, (*listing.refused, *huge)) if huge else listing
 
     def wait(self, stop: threading.Event, seconds: float) -> None:
-        stop.wait(seconds)
+        self.pause(stop, seconds)
 
     def report(self, key: str, status: Mapping[str, Any] | None) -> None:
         """`.trimtab/<namespace>/<name>.json`, whole or not at all."""

@@ -39,7 +39,7 @@ class GitSource:
     """path: a folder of the repository, "" for all of it. store: a folder for the copy and what is written out of it.
 
     status: the branch that status is pushed to; "" for none. allowed: a file of allowed signers; None takes any commit.
-    now: seconds since the epoch, for the commits that tell of status.
+    now: seconds since the epoch, for the commits that tell of status. pause: wait for a stop.
     """
 
     remote: Remote
@@ -50,6 +50,7 @@ class GitSource:
     allowed: Path | None = None
     interval_s: float = 5.0  # one request for the refs; a commit that nothing is to be trained for serves within 10 s
     now: Callable[[], float] = time.time
+    pause: Callable[[threading.Event, float], object] = threading.Event.wait
     _at: ObjectID | None = None
     _listing: Listing | None = None
     _written: tuple[frozenset[Path], ...] = ()  # folders of the last listings: a pass may still read them
@@ -76,7 +77,7 @@ class GitSource:
         return self._listing
 
     def wait(self, stop: threading.Event, seconds: float) -> None:
-        stop.wait(seconds)
+        self.pause(stop, seconds)
 
     def report(self, key: str, status: Mapping[str, Any] | None) -> None:
         """`.trimtab/<namespace>/<name>.json` on the status branch: a commit each. Raises Transient after many tries."""

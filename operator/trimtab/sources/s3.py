@@ -44,7 +44,10 @@ class Object:
 
 @dataclass(slots=True)
 class S3Source:
-    """prefix: "" or one that ends in a slash. manifest: its path below that; "" for none. now: seconds, of any start."""
+    """prefix: "" or one that ends in a slash. manifest: its path below that; "" for none. now: seconds, of any start.
+
+    pause: wait for a stop, so many of these seconds.
+    """
 
     caller: Caller
     bucket: str
@@ -53,6 +56,7 @@ class S3Source:
     ear: Ear | None = None
     interval_s: float = 10.0
     now: Callable[[], float] = time.monotonic
+    pause: Callable[[threading.Event, float], object] = threading.Event.wait
     _before: Mapping[str, Object] | None = None  # the last listing
     _texts: dict[str, tuple[str, bytes]] = field(default_factory=dict[str, tuple[str, bytes]])  # (ETag, text) by path
     _written: dict[str, str] = field(default_factory=dict[str, str])  # ETag of each status as we left it
@@ -85,16 +89,16 @@ class S3Source:
             raise Transient(f"{self.name} has not been whole for {lasted:.0f} s; what was read before stays in force")
 
     def wait(self, stop: threading.Event, seconds: float) -> None:
-        deadline = time.monotonic() + (_SETTLING_S if self._is_settling else seconds)
-        while (left := deadline - time.monotonic()) > 0 and not stop.is_set():
+        deadline = self.now() + (_SETTLING_S if self._is_settling else seconds)
+        while (left := deadline - self.now()) > 0 and not stop.is_set():
             if self.ear is None or left < _POLL_S:
-                stop.wait(left)
+                self.pause(stop, left)
                 return
             try:
                 if self.ear.hear(_POLL_S):
                     return
             except Failure:  # it is a hint alone, and the next look says what is wrong with the account
-                stop.wait(left)
+                self.pause(stop, left)
 
     def report(self, key: str, status: Mapping[str, Any] | None) -> None:
         """`.trimtab/<namespace>/<name>.json`, if it is as we know it; else it is read, and written over. Raises Failure."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from trimtab.clients.clock import SystemClock
 from trimtab.core.errors import Transient
 from trimtab.core.kind import Failure
 from trimtab.engine.board import Configured, Known
@@ -19,7 +20,7 @@ from trimtab.engine.queue import Priority
 from trimtab.engine.survey import Findings
 
 
-class Time:
+class Time(SystemClock):
     def now(self) -> datetime:
         return datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from trimtab.local.ecs_decide import (
+    Bake,
     Close,
     Complete,
     Fail,
@@ -131,6 +132,48 @@ def test_the_circuit_breaker_trips_at_its_threshold(failed: int, breaker: Any, b
     given.primary.failed = failed
     fails = [each for each in decide(given, old("a", "b"), NOW) if isinstance(each, Fail)]
     assert fails == ([] if back_to is None else [Fail(NEW, back_to)])
+
+
+ALARMS = {"alarmNames": ["errors"], "enable": True, "rollback": True}
+RUNNING = [task("n"), *old("a", "b")]
+
+
+def baking(alarms: Any = ALARMS, **fields: Any) -> Service:
+    """A service whose new deployment is watched by alarms, unless the fields say otherwise."""
+    given = service()
+    given.settings["deploymentConfiguration"]["alarms"] = alarms
+    for name, value in ({"watched": True} | fields).items():
+        setattr(given.primary, name, value)
+    return given
+
+
+@pytest.mark.parametrize(
+    ("given", "tasks", "back_to"),
+    [
+        pytest.param(baking(), RUNNING, OLD, id="while it takes over, rolled back"),
+        pytest.param(baking(ALARMS | {"rollback": False}), RUNNING, "", id="without rollback"),
+        pytest.param(baking(baked_at=NOW + timedelta(minutes=1)), [task("n"), task("m")], OLD, id="while it bakes"),
+        pytest.param(baking(), old("a", "b"), None, id="before any task of it"),
+        pytest.param(baking(watched=False), RUNNING, None, id="one that was in ALARM when it began"),
+        pytest.param(baking(state="COMPLETED", was_completed=True), RUNNING, None, id="once it is complete"),
+        pytest.param(baking(was_completed=True), RUNNING, None, id="while it is returned to"),
+    ],
+)
+def test_an_alarm_fails_a_deployment_that_runs_and_is_watched(
+    given: Service, tasks: list[Seen], back_to: str | None
+) -> None:
+    fails = [each for each in decide(given, tasks, NOW, ["errors"]) if isinstance(each, Fail)]
+    assert fails == ([] if back_to is None else [Fail(NEW, back_to, ("errors",))])
+    assert not [each for each in decide(given, tasks, NOW) if isinstance(each, Fail)]  # nothing rings
+
+
+def test_a_watched_deployment_is_complete_once_it_has_baked() -> None:
+    both = [task("n"), task("m")]
+    assert decide(baking(), both, NOW) == [Bake(NEW)]
+    until = NOW + timedelta(minutes=1)
+    assert decide(baking(baked_at=until), both, NOW) == []
+    assert decide(baking(baked_at=until), [task("n")], NOW) == [Launch(NEW, 1)]  # it is kept running meanwhile
+    assert decide(baking(baked_at=until), both, until) == [Complete(NEW), Steady()]
 
 
 def test_a_first_deployment_that_fails_has_nothing_to_return_to() -> None:

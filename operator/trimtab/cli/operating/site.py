@@ -64,6 +64,7 @@ def served(
     observer: Callable[[Made], None],
     traced: Callable[[Caller], Caller],
     waited: Callable[[str, float], None],
+    clock: SystemClock,
 ) -> Generator[Mapping[str, ServedEnvironment]]:
     """The environments of those names, ready to make reconcilers. Raises UserError where one is not known.
 
@@ -75,13 +76,12 @@ def served(
         ThreadPoolExecutor(4, thread_name_prefix="sweep reads") as sweeping,
     ):
         launcher = launcher_in(Path(scratch))
-        clock = SystemClock()
         found: dict[str, ServedEnvironment] = {}
         paces: dict[tuple[str, str], Pace] = {}  # AWS's limits are those of an account and region
         for name in names:
             environment = environment_named(name)
             account = (environment.spec.account, environment.spec.region)
-            pace = paces.setdefault(account, Pace(clock.monotonic, waited=waited))
+            pace = paces.setdefault(account, Pace(SystemClock().monotonic, waited=waited))
             aws = Aws(account_of(environment), observer=observer, pace=pace)
             me, is_gone = holder.this_process(), holder.is_gone
             assembly = Assembly(environment, aws, threads, Path(scratch), launcher, clock, me, is_gone, traced=traced)
@@ -95,32 +95,36 @@ def ears_of(events: Sequence[EventsConfig], sites: Mapping[str, ServedEnvironmen
     return [Ear(aws, each.queue, aws.caller) for each, aws in pairs]
 
 
-def sources_of(spec: OperatorSpec, base: Path, sites: Mapping[str, ServedEnvironment]) -> list[tuple[Source, Configured]]:
+def sources_of(
+    spec: OperatorSpec, base: Path, sites: Mapping[str, ServedEnvironment], clock: SystemClock
+) -> list[tuple[Source, Configured]]:
     """base: the folder that paths are relative to. Raises UserError."""
-    return [_source(each, base, spec.environments[0], sites) for each in spec.sources]
+    return [_source(each, base, spec.environments[0], sites, clock) for each in spec.sources]
 
 
 def _source(
-    config: SourceConfig, base: Path, first: str, sites: Mapping[str, ServedEnvironment]
+    config: SourceConfig, base: Path, first: str, sites: Mapping[str, ServedEnvironment], clock: SystemClock
 ) -> tuple[Source, Configured]:
     if config.s3:
-        source = _s3(config, config.s3, config.s3.environment or first, sites)
+        source = _s3(config, config.s3, config.s3.environment or first, sites, clock)
     else:
-        source = _git(config, config.git, base) if config.git else _folder(config, base)
+        source = _git(config, config.git, base, clock) if config.git else _folder(config, base, clock)
     return source, Configured(source.name, frozenset(config.namespaces))
 
 
-def _folder(config: SourceConfig, base: Path) -> Source:
+def _folder(config: SourceConfig, base: Path, clock: SystemClock) -> Source:
     assert config.folder is not None, "a source is one of them"
-    source = FolderSource((base / config.folder.path).resolve())
+    source = FolderSource((base / config.folder.path).resolve(), monotonic=clock.monotonic, pause=clock.wait)
     return replace(source, interval_s=duration_s(config.interval)) if config.interval else source
 
 
-def _s3(config: SourceConfig, s3: S3Config, environment: str, sites: Mapping[str, ServedEnvironment]) -> Source:
+def _s3(
+    config: SourceConfig, s3: S3Config, environment: str, sites: Mapping[str, ServedEnvironment], clock: SystemClock
+) -> Source:
     aws = _site(environment, sites, f"the source s3://{s3.bucket}").assembly.aws
     prefix = f"{s3.prefix.rstrip('/')}/" if s3.prefix else ""
     ear = Ear(aws, s3.queue, aws.caller) if s3.queue else None
-    source = S3Source(aws, s3.bucket, prefix, s3.manifest, ear)
+    source = S3Source(aws, s3.bucket, prefix, s3.manifest, ear, now=clock.monotonic, pause=clock.wait)
     return replace(source, interval_s=duration_s(config.interval)) if config.interval else source
 
 
@@ -134,7 +138,7 @@ def _site(name: str, sites: Mapping[str, ServedEnvironment], what: str) -> Serve
     return sites[name]
 
 
-def _git(config: SourceConfig, git: GitConfig, base: Path) -> Source:
+def _git(config: SourceConfig, git: GitConfig, base: Path, clock: SystemClock) -> Source:
     try:
         from trimtab.sources.git import GitSource
         from trimtab.sources.git_remote import Remote
@@ -153,5 +157,6 @@ def _git(config: SourceConfig, git: GitConfig, base: Path) -> Source:
         git.path.strip("/"),
         git.status_branch or "",
         (base / git.allowed_signers).resolve() if git.allowed_signers else None,
+        pause=clock.wait,
     )
     return replace(source, interval_s=duration_s(config.interval)) if config.interval else source
