@@ -48,6 +48,7 @@ class Fleet:
     threads: ThreadPoolExecutor
     time: Time = field(default_factory=Time)
     pace: Pace | None = None  # of its sweeps
+    desired: dict[int, Mapping[str, Any]] = field(default_factory=dict[int, Mapping[str, Any]])  # of each, by node
     stands_on: Mapping[str, Any] = field(default_factory=dict[str, Any])  # what its services share
     size: int = 0
     aws: Aws = field(init=False)
@@ -85,6 +86,7 @@ class Fleet:
         seen = Observer(self._driver(self.survey.recall), KINDS).read(places)  # as passes leave what they read
         for number, (etag, nodes) in made.items():
             members = tuple(_member(node, desired, seen[f"{number} {node}"]) for node, desired in nodes.items())
+            self.desired[number] = nodes
             self.survey.put(key_of(number), Settled(etag, members, pins={"launcher": {"digest": "launcher"}}))
 
     def sweep(self, after_s: float) -> Findings:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 PARTS = (
-    "decisions", "queue", "program", "cloud", "edits", "passes", "sweeps", "paced", "drift", "rollout", "commits", "serving",
+    "decisions", "queue", "program", "cloud", "edits", "passes", "sweeps", "paced", "throttled", "drift", "rollout",
+    "commits", "serving",
 )  # fmt: skip
 
 
