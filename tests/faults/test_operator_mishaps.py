@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from faults.operating import RunningOperator, running, service_of, vanish
+from faults.operating import RunningOperator, count, running, service_of, vanish
 from faults.test_releases import asked_throughout, edit, full_name, run
 from quick_rollout import ONE_OF_EACH, inventory, name_of, write_project
 
@@ -43,12 +43,12 @@ def test_a_source_that_goes_away_deletes_nothing(cloud, project, tmp_path):
         operator.until(lambda: operator.is_ready(document), "never ready")
         models.rename(tmp_path / "elsewhere")
         operator.until(lambda: operator.events("source.unreadable"), "it never missed it")
-        passes = passed(operator)
-        operator.until(lambda: passed(operator) > passes + 2, "what is in force is looked at no more")
+        looks = count(operator, "trimtab_swept_total")
+        operator.until(lambda: count(operator, "trimtab_swept_total") > looks + 2, "what is in force is looked at no more")
         assert known() == [full_name(tmp_path / "elsewhere" / "deployment.yaml")]
         assert not operator.events("deployment.deleting")
         (tmp_path / "elsewhere").rename(models)
-        operator.until(lambda: operator.events("source.read")[1:], "it was never found again")
+        operator.until(lambda: count(operator, "trimtab_source_up") == 1, "it was never found again")
         document.write_text(document.read_text().replace("replicas: {min: 1}", "replicas: {min: 2}"))
         operator.until(lambda: operator.is_ready(document, 2), "the edit was never made")
         vanish(document)
@@ -147,12 +147,6 @@ def known() -> list[str]:
     """Deployments that exist, by `trimtab status`."""
     listed = json.loads(run("status", "-o", "json")[1])
     return sorted(each["deployment"] for each in listed)
-
-
-def passed(operator: RunningOperator) -> float:
-    """Passes so far, by the operator's metrics."""
-    lines = operator.get("/metrics")[1].splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith("controller_runtime_reconcile_total{"))
 
 
 def noted(operator: RunningOperator, project: Path) -> bool:
