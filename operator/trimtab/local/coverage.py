@@ -55,7 +55,7 @@ DEVIATIONS: Mapping[str, tuple[str, ...]] = {
         "Fargate only, as processes of this machine: no isolation, no limits of cpu and memory, no read-only root, no user.",
         "Strategy ROLLING only; no container health checks, Service Connect, ExecuteCommand, and no volumes but empty ones.",
         "Starts that keep failing are spaced out to 15 s, not to 27 minutes.",
-        "A deployment with alarms bakes for the longest time that one of them looks back over; ECS does not say its own time.",
+        "A deployment with alarms bakes for the longest time that one of them looks back over; ECS does not tell its own.",
         "Service action events: `SERVICE_STEADY_STATE` and `SERVICE_TASK_START_IMPAIRED`, each said once.",
     ),
     "elbv2": (
