@@ -61,7 +61,7 @@ docs: generate  ## The documentation is Markdown: generating the reference is al
 
 lock: $(STAMP)  ## Resolve the locks anew (with hashes, naming no registry)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
-		--no-emit-package trimtab-container --extra local --extra operator --group dev pyproject.toml -o locks/dev.txt
+		--no-emit-package trimtab-container --extra local --extra operator --extra traces --group dev pyproject.toml -o locks/dev.txt
 	$(UV) pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --no-header locks/uv.in -o locks/uv.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		locks/sklearn-training.in -o operator/trimtab/local/locks/sklearn-training.txt

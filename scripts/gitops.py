@@ -50,6 +50,7 @@ def told(outside: Outside) -> None:
         outside.step(title, name, lambda play=play: play(outside, model))
 
 
+MARGIN = 1.15  # of the calls that are stated of a sweep
 SOURCES = (
     ("Documents in Git: declared, edited, spoilt, reverted, removed", "git", GitSource, removed),
     ("Documents in S3: the same, and a right is missing when they are removed", "s3", S3Source, removed_without_rights),
@@ -81,6 +82,9 @@ def failures(result: Mapping[str, Any]) -> list[str]:
             deletion["with_rights_revoked"] == {"listed": True, "then_finished": True}
         ),
         "sweeps that write nothing": all(each["writes"] == 0 for each in result["sweep"]),
+        "sweeps that take the calls that are stated": all(
+            each["calls"] <= MARGIN * each["formula"] for each in result["sweep"]
+        ),
     }
     wrong = [what for what, held in checks.items() if not held]
     return [*(f"{name}: {each}" for name in ("git", "s3") for each in _failed(result[name])), *wrong]

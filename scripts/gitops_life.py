@@ -12,10 +12,12 @@ import urllib3
 from by_hand import Back, Hands
 from operating import Operator, condition, edited, given_up, operating, ready, status_in
 from outside import Broken, Outside, until
+from sweep_calls import PAGES, sweep_calls
 
 HEARD = ("ecs", "sagemaker", "ecr", "elasticloadbalancing", "apigateway", "iam", "logs")
 RARELY, OFTEN = "1h", "5s"
 SWEEP_S, REST_S = 10, 3  # a sweep's calls end within the difference
+CONTENTS = 2  # of one with a given model: launcher, model
 
 
 class Served:
@@ -61,7 +63,7 @@ def drift(outside: Outside, model: Served) -> None:
         "task definition": hands.task_definition,
     }
     spent: dict[str, list[float]] = {}
-    for how, sweep, queue in (("events", RARELY, _queue(outside)), ("polling", OFTEN, "")):
+    for how, sweep, queue in (("events", RARELY, queue_of_events(outside)), ("polling", OFTEN, "")):
         with operating(outside, how, [model.source], sweep=sweep, queue=queue) as operator:
             model.served(operator)
             spent[how] = [_meddled(outside, model, operator, *each) for each in changes.items()]
@@ -105,7 +107,7 @@ def drifted(
     return rows
 
 
-def _queue(outside: Outside) -> str:
+def queue_of_events(outside: Outside) -> str:
     """A queue that EventBridge delivers to; its URL. See docs/tasks/wake.md."""
     sqs, events = outside.aws("sqs"), outside.aws("events")
     url = sqs.create_queue(QueueName="trimtab-events")["QueueUrl"]
@@ -196,9 +198,20 @@ def _swept(outside: Outside) -> Mapping[str, Any]:
     return {
         "deployments": deployments,
         "calls": len(made),
+        "formula": _formula(deployments),
         "writes": writes,
         "by_operation": dict(counted.most_common()),
     }
+
+
+def _formula(deployments: int) -> int:
+    """What docs/internals/sweep.md says of so many that have a model given to them, and no autoscaler."""
+    one = dict.fromkeys(("ecs:DescribeClusters", "elbv2:DescribeLoadBalancers", "elbv2:DescribeListeners"), 1)
+    links = {"apigatewayv2:GetVpcLinks": 1, "iam:GetAccountAuthorizationDetails": 4 * deployments}
+    scaled = ("application-autoscaling:DescribeScalableTargets", "application-autoscaling:DescribeScalingPolicies")
+    bulk = {read: deployments for read in PAGES if read not in scaled} | one | links
+    by_turns = {"apigateway": 3, "elbv2": 2, "ecr": 1, "s3": CONTENTS}
+    return sweep_calls(bulk, {service: each * deployments for service, each in by_turns.items()}, SWEEP_S)
 
 
 def _rest(outside: Outside) -> None:

@@ -58,10 +58,38 @@ class World:
         elb.modify_rule(RuleArn=rule["RuleArn"], Actions=[gone])
 
     def stage_throttle(self) -> None:
+        self._stage("/*/*/throttling/rateLimit")
+
+    def stage_burst(self) -> None:
+        self._stage("/*/*/throttling/burstLimit")
+
+    def _stage(self, path: str) -> None:
         gateway = self.cloud.client("apigateway")
         api = self.one(gateway.get_rest_apis(limit=500)["items"], "name")
-        change = {"op": "replace", "path": "/*/*/throttling/rateLimit", "value": "1"}
+        change = {"op": "replace", "path": path, "value": "1"}
         gateway.update_stage(restApiId=api["id"], stageName="live", patchOperations=[change])
+
+    def key_disabled(self) -> None:
+        gateway = self.cloud.client("apigateway")
+        key = self.one(gateway.get_api_keys(limit=500)["items"], "name")
+        gateway.update_api_key(apiKey=key["id"], patchOperations=[{"op": "replace", "path": "/enabled", "value": "false"}])
+
+    def plan_rate(self) -> None:
+        gateway = self.cloud.client("apigateway")
+        plan = self.one(gateway.get_usage_plans(limit=500)["items"], "name")
+        change = {"op": "replace", "path": "/throttle/rateLimit", "value": "1"}
+        gateway.update_usage_plan(usagePlanId=plan["id"], patchOperations=[change])
+
+    def drain_delay(self) -> None:
+        slow = {"Key": "deregistration_delay.timeout_seconds", "Value": "7"}
+        self.cloud.client("elbv2").modify_target_group_attributes(TargetGroupArn=self._group(), Attributes=[slow])
+
+    def health_interval(self) -> None:
+        self.cloud.client("elbv2").modify_target_group(TargetGroupArn=self._group(), HealthCheckIntervalSeconds=17)
+
+    def _group(self) -> str:
+        groups = self.cloud.client("elbv2").describe_target_groups()["TargetGroups"]
+        return self.one(groups, "TargetGroupName")["TargetGroupArn"]
 
     def tag(self) -> None:
         ecs = self.cloud.client("ecs")
@@ -79,6 +107,13 @@ class World:
         ecr = self.cloud.client("ecr")
         repository = self.one(ecr.describe_repositories()["repositories"], "repositoryName")
         ecr.put_image_tag_mutability(repositoryName=repository["repositoryName"], imageTagMutability="MUTABLE")
+
+    def image_scan(self) -> None:
+        ecr = self.cloud.client("ecr")
+        repository = self.one(ecr.describe_repositories()["repositories"], "repositoryName")
+        other = {"scanOnPush": not repository["imageScanningConfiguration"]["scanOnPush"]}
+        name = repository["repositoryName"]
+        ecr.put_image_scanning_configuration(repositoryName=name, imageScanningConfiguration=other)
 
     def log_retention(self) -> None:
         logs = self.cloud.client("logs")

@@ -56,6 +56,42 @@ def test_each_service_throttles_in_its_own_words(cloud, service, call, code):
 
 
 @pytest.mark.parametrize(
+    ("service", "code"), [("ecs", "ExpiredTokenException"), ("s3", "ExpiredToken"), ("iam", "ExpiredToken")]
+)
+def test_credentials_expire_in_each_services_own_words(cloud, service, code):
+    inject(cloud, "add", "--service", service, "--kind", "expired")
+    call = {"ecs": "list_clusters", "s3": "list_buckets", "iam": "list_roles"}[service]
+    with pytest.raises(ClientError) as refused:
+        getattr(cloud.client(service), call)()
+    assert refused.value.response["Error"]["Code"] == code
+
+
+def test_credentials_that_are_corrected_in_a_file_are_taken_without_a_new_start(cloud, tmp_path, monkeypatch):
+    file = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def write(secret: str, id_: str = cloud.info.access_key_id) -> None:
+        file.write_text(f"[default]\naws_access_key_id = {id_}\naws_secret_access_key = {secret}\n")
+
+    monkeypatch.setattr("trimtab.clients.aws._RENEWAL_S", 0.0)
+    aws = Aws(Account(cloud.info.region, cloud.info.endpoint))
+    listed = Call("ecs", "ListClusters", {})
+    write("wrong")
+    with pytest.raises(
+        Failure, match=f"access key {cloud.info.access_key_id} cannot ecs:ListClusters: the secret key does"
+    ) as no:
+        aws.make(listed)
+    assert no.value.meaning == "denied"
+    write("wrong", "AKIAIOSFODNN7EXAMPLE")
+    with pytest.raises(Failure, match="AKIAIOSFODNN7EXAMPLE cannot ecs:ListClusters: the access key is not known there"):
+        aws.make(listed)
+    write(cloud.info.secret_access_key)
+    assert aws.make(listed)["clusterArns"] == []
+
+
+@pytest.mark.parametrize(
     ("call", "told"),
     [
         (

@@ -17,11 +17,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.outside import Answer, Entries, asking, journal, last_number, pointed_at
+from bench.outside import Answer, Entries, asking, journal, last_number, pointed_at, steady_since, told_ecs
 from clouds import RunningCloud, running_cloud
 from quick_rollout import TRAIN, name_of, quick_training, write_project
 
@@ -120,15 +119,13 @@ class Day:
         for job in sagemaker.list_training_jobs(MaxResults=100, NameContains=name_of(self.document))["TrainingJobSummaries"]:
             if job["CreationTime"].timestamp() >= step.began:
                 step.training_s += (job["LastModifiedTime"] - job["CreationTime"]).total_seconds()
-        told = [each for each in step.calls if each["operation"] in ("CreateService", "UpdateService")]
-        if not told:
+        step.rolled = told_ecs(step.calls)
+        if not step.rolled:
             return
-        step.rolled = datetime.fromisoformat(told[0]["at"]).timestamp()
         (cluster,) = ecs.list_clusters()["clusterArns"]
         (arn,) = (each for each in ecs.list_services(cluster=cluster)["serviceArns"] if name_of(self.document) in each)
         (service,) = ecs.describe_services(cluster=cluster, services=[arn])["services"]
-        ends = [each["createdAt"].timestamp() for each in service["events"] if "steady state" in each["message"]]
-        step.steady = max(end for end in ends if end >= step.rolled)
+        step.steady = steady_since(service, step.rolled)
 
 
 def measure() -> dict[str, Any]:

@@ -18,14 +18,14 @@ WARM_UP_S = 0.3
 class Connection:
     """One connection with at most one request in flight; another in its place where the server closes it."""
 
-    def __init__(self, port: int, request: bytes) -> None:
-        self._port, self._request, self._got = port, request, b""
+    def __init__(self, address: tuple[str, int], request: bytes) -> None:
+        self._address, self._request, self._got = address, request, b""
         self._sent_at = 0.0
         self.is_over = False  # the server has said that it closes it
         self.open()
 
     def open(self) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", self._port), timeout=30)
+        self.socket = socket.create_connection(self._address, timeout=30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.is_over = False
 
@@ -46,8 +46,8 @@ class Connection:
         return int(head[9:12]), time.perf_counter() - self._sent_at
 
 
-def ask(port: int, request: bytes, connections: int, seconds: float) -> tuple[list[float], int]:
-    """(seconds that each answer took, how many were not 200)."""
+def ask(port: int, request: bytes, connections: int, seconds: float, host: str = "127.0.0.1") -> tuple[list[float], int]:
+    """(seconds that each answer took, how many were not 200). Raises OSError."""
     poll = select.epoll()
     opened: dict[int, Connection] = {}
 
@@ -67,7 +67,7 @@ def ask(port: int, request: bytes, connections: int, seconds: float) -> tuple[li
         begin(connection)
 
     for _ in range(connections):
-        begin(Connection(port, request))
+        begin(Connection((host, port), request))
     spent: list[float] = []
     failed = 0
     end = time.perf_counter() + seconds
@@ -93,9 +93,9 @@ def ask(port: int, request: bytes, connections: int, seconds: float) -> tuple[li
     return spent, failed
 
 
-def request(path: str, content_type: str, body: bytes) -> bytes:
+def request(path: str, content_type: str, body: bytes, host: str = "127.0.0.1") -> bytes:
     """The bytes of a POST."""
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,6 +35,18 @@ def journal(cloud: RunningCloud, since: int = 0) -> Entries:
 def last_number(cloud: RunningCloud) -> int:
     """The number of the latest request; 0 before the first."""
     return max((each["number"] for each in journal(cloud)), default=0)
+
+
+def told_ecs(calls: Entries) -> float:
+    """When ECS was told of another release, as Unix time; 0: it was not."""
+    told = (each for each in calls if each["operation"] in ("CreateService", "UpdateService"))
+    return next((datetime.fromisoformat(each["at"]).timestamp() for each in told), 0.0)
+
+
+def steady_since(service: Mapping[str, Any], rolled: float) -> float:
+    """When ECS said last that it has reached a steady state, as Unix time; 0: not since then."""
+    ends = [each["createdAt"].timestamp() for each in service["events"] if "steady state" in each["message"]]
+    return max((end for end in ends if end >= rolled), default=0.0)
 
 
 @contextmanager

@@ -5,7 +5,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-PARTS = ("decisions", "program", "cloud", "edits", "passes", "serving")
+PARTS = (
+    "decisions", "queue", "program", "cloud", "edits", "passes", "sweeps", "paced", "drift", "rollout", "commits", "serving",
+)  # fmt: skip
 
 
 def measured(part: str) -> dict[str, Any]:
@@ -16,9 +18,10 @@ def measured(part: str) -> dict[str, Any]:
 
 
 def goals(result: Mapping[str, Any]) -> list[str]:
-    """A line for each goal that a part is held against."""
+    """A line for each goal that a part is held against; one that was missed says why, where that is known."""
     return [
         f"{'met   ' if goal['met'] else 'MISSED'} {part} {name}: {goal['value']} ({bound.replace('_', ' ')} {goal[bound]})"
+        + ("" if goal["met"] or not goal.get("because") else f": {goal['because']}")
         for part, row in result.items()
         for name, goal in row.get("goals", {}).items()
         for bound in ("at_least", "at_most")

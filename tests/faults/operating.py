@@ -62,6 +62,12 @@ class RunningOperator:
             threading.Event().wait(0.2)
 
 
+def count(operator: RunningOperator, metric: str) -> float:
+    """What it has counted so far, over all labels that are not named."""
+    lines = [line for line in operator.get("/metrics")[1].splitlines() if line.startswith(metric)]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
 @contextmanager
 def running(folder: Path, tmp_path: Path, *options: str, ends: int = 0) -> Iterator[RunningOperator]:
     """ends: its exit status, in the end."""

@@ -13,7 +13,7 @@ import boto3
 import pytest
 
 from clouds import RunningCloud, running_cloud
-from faults.operating import RunningOperator, running
+from faults.operating import RunningOperator, count, running
 from faults.test_releases import full_name, run
 from hands import World, Writes
 from quick_rollout import apply, delete, name_of, quick_training
@@ -254,15 +254,9 @@ def undoing(hand: Callable[[], None], is_undone: Callable[[], bool]) -> Iterator
 
 def settled(operator: RunningOperator) -> Callable[[], bool]:
     """Whether three more sweeps have passed since."""
-    before = passes(operator)
-    return lambda: passes(operator) >= before + 3
-
-
-def passes(operator: RunningOperator) -> float:
-    lines = [
-        line for line in operator.get("/metrics")[1].splitlines() if line.startswith("controller_runtime_reconcile_total")
-    ]
-    return sum(float(line.rpartition(" ")[2]) for line in lines)
+    sweeps = "trimtab_sweep_time_seconds_count"
+    before = count(operator, sweeps)
+    return lambda: count(operator, sweeps) >= before + 3
 
 
 def test_the_operator_backs_off_from_who_undoes_its_repairs_and_leaves_it_to_a_person(cloud, project, tmp_path_factory):

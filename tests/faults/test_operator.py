@@ -5,7 +5,10 @@ import json
 import pytest
 
 from faults.operating import running, service_of, vanish
+from faults.test_drift_records import Person
 from faults.test_releases import asked_throughout, edit, full_name, outcomes, run
+from hands import World
+from trimtab.local.commands import trail
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("operator")]
 
@@ -59,6 +62,18 @@ def test_a_bad_document_leaves_the_last_good_one_in_force_and_says_so(cloud, pro
     assert outcomes(project) == ["Superseded", "RolledBack", "Serving"]
 
 
+def test_a_bad_release_that_is_taken_back_is_no_drift(cloud, project, operator):
+    operator.until(lambda: operator.is_ready(project), "never ready")
+    good = project.read_text()
+    edit(project, "replicas: {min: 1}", "replicas: {min: 1}, env: {PYTHONHOME: /nowhere}")
+    operator.until(lambda: operator.condition(project, "Ready") == ("False", "RolledBack"), "it was never given up")
+    told = json.loads(run("events", full_name(project), "-o", "json")[1])
+    project.write_text(good)
+    operator.until(lambda: operator.is_ready(project, 3), "it was never taken back")
+    assert operator.events("drift.repaired") == []
+    assert [each for each in told if each["reason"] in ("Drifted", "Repaired")] == []
+
+
 def test_a_rollback_is_not_undone_by_the_source_and_a_suspended_one_is_left_alone(cloud, project, operator):
     operator.until(lambda: operator.is_ready(project), "never ready")
     edit(project, "replicas: {min: 1}", "replicas: {min: 1}, env: {COLOUR: blue}")
@@ -78,6 +93,34 @@ def test_a_rollback_is_not_undone_by_the_source_and_a_suspended_one_is_left_alon
     assert run("resume", full_name(project), "--no-wait")[0] == 0
     operator.until(lambda: operator.is_ready(project, 2), "it was never put right")
     assert operator.events("drift.repaired")
+
+
+def test_who_does_what_the_source_will_undo_is_warned_with_its_name(cloud, project, models, tmp_path_factory):
+    with running(models, tmp_path_factory.mktemp("first")) as operator:
+        operator.until(lambda: operator.is_ready(project), "never ready")
+    good, elsewhere = project.read_text(), project.with_name("elsewhere.txt")
+    declared = f"warning: folder:{models} (deployment.yaml), where {full_name(project)} comes from,"
+    edit(project, "replicas: {min: 1}", "replicas: {min: 2}")
+    elsewhere.write_text(project.read_text())
+    project.write_text(good)
+    code, _, told = run("apply", str(project))
+    assert (code, "warning" in told) == (0, False)  # nothing is undone
+    code, _, told = run("apply", str(elsewhere))
+    assert code == 0
+    assert f"{declared} says otherwise: its next reading undoes this; change it there" in told
+    edit(project, "replicas: {min: 1}", "replicas: {min: 1}, env: {COLOUR: blue}")
+    code, _, told = run("apply", str(project))
+    assert (code, "warning" in told) == (0, False)  # it is the very file that the source reads
+    code, _, told = run("rollback", full_name(project))
+    assert (code, "warning" in told) == (0, False)  # a hold is not undone
+    with running(models, tmp_path_factory.mktemp("second")) as operator:
+        operator.until(lambda: operator.condition(project, "Ready") == ("False", "Held"), "the hold was undone")
+        code, _, told = run("delete", full_name(project), "--yes")  # the operator deletes beside it, and makes it anew
+        assert code == 0, told
+        assert f"{declared} declares it: its next reading makes it again; remove it there" in told
+        operator.until(lambda: operator.is_ready(project), "the warning was wrong")
+        vanish(project)
+        operator.until(lambda: operator.events("deployment.deleted"), "it was never deleted")
 
 
 @pytest.fixture
@@ -113,3 +156,17 @@ def test_an_event_brings_a_repair_long_before_the_next_sweep(cloud, project, mod
         off = vanish(project)
         operator.until(lambda: operator.events("deployment.deleted"), "it was never deleted")
         assert full_name(off) not in run("status", "-o", "json")[1]
+
+
+def test_who_drifted_is_named_long_before_the_next_sweep(cloud, project, models, heard, tmp_path):
+    ana = Person(cloud, "ana")
+    trail(cloud.folder, 20)
+    with running(models, tmp_path, "--config", heard, "--sweep", "1h") as operator:
+        operator.until(lambda: operator.is_ready(project), "never ready")
+        World(ana, project).desired_count()
+        operator.until(lambda: operator.events("drift.repaired"), "no event woke it")
+        assert not operator.events("drift.attributed")
+        operator.until(lambda: operator.events("drift.attributed"), "nobody looked for who it was")
+        assert operator.events("drift.attributed")[0]["who"] == ana.arn
+        vanish(project)
+        operator.until(lambda: operator.events("deployment.deleted"), "it was never deleted")

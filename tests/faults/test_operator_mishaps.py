@@ -2,12 +2,14 @@
 
 import json
 import signal
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from faults.operating import RunningOperator, running, service_of, vanish
-from faults.test_releases import full_name, run
+from faults.operating import RunningOperator, count, running, service_of, vanish
+from faults.test_releases import asked_throughout, edit, full_name, run
 from quick_rollout import ONE_OF_EACH, inventory, name_of, write_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("operator-mishaps")]
@@ -41,12 +43,12 @@ def test_a_source_that_goes_away_deletes_nothing(cloud, project, tmp_path):
         operator.until(lambda: operator.is_ready(document), "never ready")
         models.rename(tmp_path / "elsewhere")
         operator.until(lambda: operator.events("source.unreadable"), "it never missed it")
-        passes = passed(operator)
-        operator.until(lambda: passed(operator) > passes + 2, "what is in force is looked at no more")
+        looks = count(operator, "trimtab_swept_total")
+        operator.until(lambda: count(operator, "trimtab_swept_total") > looks + 2, "what is in force is looked at no more")
         assert known() == [full_name(tmp_path / "elsewhere" / "deployment.yaml")]
         assert not operator.events("deployment.deleting")
         (tmp_path / "elsewhere").rename(models)
-        operator.until(lambda: operator.events("source.read")[1:], "it was never found again")
+        operator.until(lambda: count(operator, "trimtab_source_up") == 1, "it was never found again")
         document.write_text(document.read_text().replace("replicas: {min: 1}", "replicas: {min: 2}"))
         operator.until(lambda: operator.is_ready(document, 2), "the edit was never made")
         vanish(document)
@@ -88,16 +90,63 @@ def test_a_name_that_is_used_again_at_once_is_a_deployment_of_its_own(cloud, pro
         operator.until(lambda: not known(), "it was never deleted")
 
 
+def test_credentials_that_expire_touch_nothing_and_it_goes_on_when_they_are_renewed(cloud, project, models, tmp_path):
+    with running(models, tmp_path) as operator:
+        operator.until(lambda: operator.is_ready(project), "never ready")
+        before = inventory(cloud, name_of(project))
+        with asked_throughout(project) as codes:
+            for service in SERVICES:
+                assert run("local", "fault", "add", "--service", service, "--kind", "expired", "--times", "100000")[0] == 0
+            edit(project, "replicas: {min: 1}", "replicas: {min: 2}")
+            operator.until(lambda: len(refusals(operator)) > 1, "the refusal was never told")
+            assert "cannot s3:GetObject: the credentials have expired: renew them" in refusals(operator)[0]["because"]
+            assert operator.get("/healthz") == (200, "ok\n")
+            assert run("local", "fault", "clear")[0] == 0
+            operator.until(lambda: operator.is_ready(project, 2), "it did not go on")
+        assert set(codes) == {200}
+        assert inventory(cloud, name_of(project)) == before
+        vanish(project)
+        operator.until(lambda: not known(), "it was never deleted")
+
+
+@pytest.fixture
+def silent():
+    """The URL of a Git server that takes every connection and never says anything."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/models.git"
+
+
+def test_a_git_server_that_stalls_is_told_and_holds_up_no_other_source(cloud, project, models, silent, tmp_path):
+    config = {
+        "apiVersion": "trimtab.dev/v1alpha1",
+        "kind": "OperatorConfig",
+        "metadata": {"name": "operator"},
+        "spec": {"sources": [{"git": {"repository": silent}}]},
+    }
+    (tmp_path / "operator.yaml.config").write_text(json.dumps(config))
+    with running(models, tmp_path, "--config", str(tmp_path / "operator.yaml.config")) as operator:
+        operator.until(lambda: operator.is_ready(project), "the other source waits")
+        operator.until(lambda: operator.events("source.unreadable"), "it was never given up")
+        (told, *_) = operator.events("source.unreadable")
+        assert told["source"] == f"git:{silent}@main:"
+        assert f"{silent} cannot be read" in told["because"]
+        assert operator.get("/readyz")[0] == operator.get("/healthz")[0] == 200
+        assert f'trimtab_source_up{{source="git:{silent}@main:"}} 0.0' in operator.get("/metrics")[1]
+        vanish(project)
+        operator.until(lambda: not known(), "it was never deleted")
+
+
+SERVICES = ("s3", "ecs", "sts", "iam", "elbv2", "sagemaker", "apigateway", "apigatewayv2", "logs", "ecr")
+
+
+def refusals(operator: RunningOperator) -> list[dict[str, Any]]:
+    return [each for each in operator.events("pass.failed") if "ExpiredToken" in each["because"]]
+
+
 def known() -> list[str]:
     """Deployments that exist, by `trimtab status`."""
     listed = json.loads(run("status", "-o", "json")[1])
     return sorted(each["deployment"] for each in listed)
-
-
-def passed(operator: RunningOperator) -> float:
-    """Passes so far, by the operator's metrics."""
-    lines = operator.get("/metrics")[1].splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith("controller_runtime_reconcile_total{"))
 
 
 def noted(operator: RunningOperator, project: Path) -> bool:

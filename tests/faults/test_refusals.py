@@ -78,6 +78,13 @@ def test_a_refused_delete_ends_with_what_is_left_and_the_reason(cloud, project, 
     assert end.how == "stuck"
     shown = CliRunner().invoke(program, ["status", f"crash/{name_of(project)}"], catch_exceptions=False)
     assert "DeleteRepository" in shown.output
+    shown = CliRunner().invoke(program, ["status", f"crash/{name_of(project)}", "-o", "json"], catch_exceptions=False)
+    kinds = {each.partition(" ")[0] for each in json.loads(shown.output)["left"]}
+    assert "ecr.Repository" in kinds
+    # What goes before it is gone by now, and is not listed; what goes after it is.
+    assert not kinds & {"ecs.Service", "ecs.TaskDefinition", "apigateway.RestApi", "elbv2.TargetGroup"}
+    standing = inventory(cloud, name_of(project))
+    assert ("iam.Role" in kinds, "logs.LogGroup" in kinds) == (standing["roles"] > 0, standing["logs"] > 0)
     assert delete(project).how == "gone"
     assert set(inventory(cloud, name_of(project)).values()) == {0}
 

@@ -1,5 +1,7 @@
 """`trimtab apply`: make a document true, and show how it goes."""
 
+from typing import Any
+
 import click
 
 from trimtab.cli import interrupts, words
@@ -25,10 +27,10 @@ def command(files: tuple[str, ...], timeout: str, no_wait: bool, no_digest_cache
              trimtab apply digits --no-wait
     """
     from trimtab.cli.context import deployment_in, environment_named, resolved, session
-    from trimtab.cli.progress import Progress, report_end
+    from trimtab.cli.progress import report_end
     from trimtab.cli.saved import saved_in
+    from trimtab.cli.sourced import warn_of_apply
     from trimtab.core.quantities import duration_s
-    from trimtab.engine.converge import converge
 
     approval, files = saved_in(files) or (None, files)
     document, folder, environments = deployment_in(files)
@@ -38,7 +40,21 @@ def command(files: tuple[str, ...], timeout: str, no_wait: bool, no_digest_cache
         approval.check_document(wanted, environment)
     limit_s = 0.0 if no_wait else duration_s(timeout)
     title = f"{wanted.namespace}/{wanted.name} in {environment.metadata.name}"
-    with session(environment, dict(wanted.contents)) as found, Progress(title) as progress:
+    with session(environment, dict(wanted.contents)) as found:
+        warn_of_apply(found.ledgers.load(wanted.namespace, wanted.name).value, wanted, document.file)
+        end, url = _converged(found, wanted, title, approval, limit_s, no_wait=no_wait)
+    if no_wait and end.how == "timeout":
+        talk("under way; the next apply, or an operator, goes on with it")
+        return 0
+    return report_end(end, wanted, url)
+
+
+def _converged(found: Any, wanted: Any, title: str, approval: Any, limit_s: float, *, no_wait: bool) -> tuple[Any, str]:
+    """How it ended, and the endpoint's URL."""
+    from trimtab.cli.progress import Progress
+    from trimtab.engine.converge import converge
+
+    with Progress(title) as progress:
         end = converge(found.reconciler, wanted, found.clock, progress.tell, limit_s, approval)
         url = found.endpoint(end.outcome.view) if end.outcome else ""
         transfers = found.reconciler.transfers
@@ -46,7 +62,4 @@ def command(files: tuple[str, ...], timeout: str, no_wait: bool, no_digest_cache
             interrupts.check()
             transfers.changed.clear()
             found.clock.wait(transfers.changed, _LOOK_S)
-    if no_wait and end.how == "timeout":
-        talk("under way; the next apply, or an operator, goes on with it")
-        return 0
-    return report_end(end, wanted, url)
+    return end, url

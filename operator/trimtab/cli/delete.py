@@ -34,6 +34,7 @@ def command(name: str, environment: str, deletion: Literal["delete", "retain"] |
     """
     from trimtab.cli.context import environment_named, ledger_of, session
     from trimtab.cli.progress import Progress
+    from trimtab.cli.sourced import warn_of_delete
     from trimtab.core.quantities import duration_s
     from trimtab.engine.amend import deletion_of
     from trimtab.engine.converge import remove
@@ -46,6 +47,7 @@ def command(name: str, environment: str, deletion: Literal["delete", "retain"] |
             talk(f"{full} was let go of at {ledger.retained}; `trimtab delete {full} --deletion delete` deletes what stays")
             return 0
         stays = how == "retain"
+        warn_of_delete(ledger, stays=stays)
         for resource in ledger.resources:
             note = "  (stays)" if stays else "  (adopted: it was there before)" if resource.adopted else ""
             talk(f"  {'=' if stays else '-'} {resource.kind}  {resource.identity}{note}")

@@ -10,14 +10,18 @@ def describe(found: Any, ledger: Any) -> dict[str, Any]:
     from trimtab.engine.report import head_of, status_of
 
     at = {"at": rfc3339(found.clock.now())}
-    left = [f"{each.kind} {each.identity}" for each in ledger.resources]
     if ledger.deleting:
+        left = found.reconciler.left(ledger.namespace, ledger.name)
         because = [each.because for each in ledger.troubles]
-        return {**head_of(ledger), **at, "deleting": True, "left": left, "because": because}
+        return {**head_of(ledger), **at, "deleting": True, "left": _shown(left), "because": because}
     if ledger.retained:
-        return {**head_of(ledger), **at, "retained": ledger.retained, "left": left}
+        return {**head_of(ledger), **at, "retained": ledger.retained, "left": _shown(ledger.resources)}
     view = found.reconciler.look(remembered(ledger))
     return status_of(ledger, view, view.plan, found.endpoint(view)) | at
+
+
+def _shown(resources: Any) -> list[str]:
+    return [f"{each.kind} {each.identity}" for each in resources]
 
 
 def listed(ledgers: Any) -> list[dict[str, Any]]:

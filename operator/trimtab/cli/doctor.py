@@ -71,8 +71,9 @@ def _reached(environment: Any, found: Any, denied: list[dict[str, str]]) -> Iter
     from trimtab.cli.diagnosis.account import caller_findings, service_findings
     from trimtab.cli.diagnosis.finding import region
     from trimtab.cli.diagnosis.quotas import quota_findings
-    from trimtab.cli.diagnosis.rights import questions, rights_finding
+    from trimtab.cli.diagnosis.rights import questions, rights_finding, rights_of
     from trimtab.resources import KINDS
+    from trimtab.resources.beside import BESIDE
 
     spec, aws = environment.spec, found.aws
     sdk: Any = boto3.Session()
@@ -87,7 +88,7 @@ def _reached(environment: Any, found: Any, denied: list[dict[str, str]]) -> Iter
     if environment.metadata.name == LOCAL:
         yield not_checked("rights", "the local cloud does not enforce IAM: only an account can tell what a policy allows")
     else:
-        row, refused = rights_finding(aws, caller.arn, questions(KINDS.values(), environment))
+        row, refused = rights_finding(aws, caller.arn, questions(rights_of(KINDS.values(), BESIDE), environment))
         denied += [asdict(each) for each in refused]
         yield row
     yield from quota_findings(aws, _balancer(environment, found))

@@ -8,7 +8,14 @@ import click
 
 from trimtab.cli.output import output_option, print_data, print_table, talk
 
-KINDS = ("throttle", "denied", "serverError", "timeout", "reset")  # a test holds them against trimtab.local.faults
+KINDS = (
+    "throttle",
+    "denied",
+    "expired",
+    "serverError",
+    "timeout",
+    "reset",
+)  # a test holds them against trimtab.local.faults
 MOST_DELAY_S = 900  # and this against trimtab.local.cloudtrail
 _STATE = click.option("--state", type=click.Path(path_type=Path), help="State folder; by default that of this user.")
 
@@ -165,6 +172,33 @@ def _delay_s(text: str) -> float:
     if seconds > MOST_DELAY_S:
         raise click.BadParameter(f"{text} is more than 15m, within which CloudTrail delivers", param_hint="--trail-delay")
     return seconds
+
+
+@command.command(name="throttle")
+@_STATE
+@click.option("--on/--off", "on", default=None, help="Hold callers to AWS's limits, or no longer.")
+@output_option
+def limits(state: Path | None, on: bool | None, output: str) -> int:
+    """Hold callers to AWS's limits of calls, and show how near they came to them.
+
+    Each class of operations has a bucket of tokens; who finds it empty is refused, in the words of the service.
+
+    \b
+    Example: trimtab local throttle --on
+             trimtab local throttle
+    """
+    from trimtab.local.commands import throttle
+
+    found = throttle(_folder(state), on=on)
+    if output != "table":
+        print_data(found, output)
+        return 0
+    talk(f"AWS's limits of calls are {'on' if found['on'] else 'off'}")
+    fields = ("class", "burst", "rate", "lowest", "taken", "refused")
+    if found["buckets"]:
+        rows = [[f"{each[name]:g}" if name != "class" else each[name] for name in fields] for each in found["buckets"]]
+        print_table([name.upper() for name in fields], rows)
+    return 0
 
 
 @command.command(name="user")

@@ -28,6 +28,9 @@ from trimtab.cli.output import talk
 @click.option(
     "--listen", envvar="TRIMTAB_LISTEN", help="Of /healthz, /readyz and /metrics; none: nowhere.  [default: 127.0.0.1:8081]"
 )
+@click.option(
+    "--traces", help="Base URL of a collector of OTLP over HTTP; none: nowhere.  [default: as OTEL_* variables say]"
+)
 @click.option("--log-format", type=click.Choice(["console", "json"]), envvar="TRIMTAB_LOG_FORMAT", help="How to log.")
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), envvar="TRIMTAB_LOG_LEVEL", help="What to log."
@@ -40,6 +43,7 @@ def command(
     workers: int | None,
     sweep: str | None,
     listen: str | None,
+    traces: str | None,
     log_format: str | None,
     log_level: str | None,
     clock: str | None,
@@ -61,14 +65,15 @@ def command(
         "environments": environments or None,
         "workers": workers,
         "sweep": sweep,
+        "traces": None if traces == "none" else traces,
         "logs": logs or None,
     }
     spec, base = configured(config, folders, overrides)
     address = None if listen == "none" else listen or spec.listen
-    return _operate(spec, base, address, clock)
+    return _operate(spec, base, address, traces, clock)
 
 
-def _operate(spec: Any, base: Path, listen: str | None, clock_url: str | None) -> int:
+def _operate(spec: Any, base: Path, listen: str | None, traces: str | None, clock_url: str | None) -> int:
     from trimtab.cli.operating.clock import clock_at
     from trimtab.cli.operating.site import ears_of, served, sources_of
     from trimtab.core.errors import UserError
@@ -76,6 +81,7 @@ def _operate(spec: Any, base: Path, listen: str | None, clock_url: str | None) -
     from trimtab.engine.operator import Operator
 
     try:
+        from trimtab.cli.operating.passes import passes_of
         from trimtab.cli.operating.telling import HealthServer, Metrics, log_to_stderr
     except ImportError as error:
         raise UserError(
@@ -83,7 +89,17 @@ def _operate(spec: Any, base: Path, listen: str | None, clock_url: str | None) -
         ) from error
     log = log_to_stderr(spec.logs.format, spec.logs.level)
     metrics = Metrics(spec.workers)
-    with clock_at(clock_url, spec.environments) as clock, served(spec.environments, metrics.called, clock) as sites:
+    passes = passes_of(traces, spec.traces, log)
+
+    def called(made: Any) -> None:
+        metrics.called(made)
+        passes.called(made)
+
+    with (
+        contextlib.closing(passes),
+        clock_at(clock_url, spec.environments) as clock,
+        served(spec.environments, called, passes.traced, metrics.waited, clock) as sites,
+    ):
         pairs = sources_of(spec, base, sites, clock)
         operator = Operator(
             sources=[source for source, _ in pairs],
@@ -95,14 +111,21 @@ def _operate(spec: Any, base: Path, listen: str | None, clock_url: str | None) -
             workers=spec.workers,
             sweep_s=duration_s(spec.sweep),
             ears=ears_of(spec.events, sites),
+            around=passes.around,
         )
+
+        def stop() -> None:
+            operator.stopping.set()
+            for site in sites.values():
+                site.pace.close()
+
         metrics.watch(operator.queue)
         with contextlib.ExitStack() as stack:
             if listen:
                 health = HealthServer(listen, operator.problem, lambda: operator.is_ready, metrics.registry)
                 stack.callback(health.close)
                 log.info("health.listening", address=health.address)
-            interrupts.on_signal(operator.stopping.set)
+            interrupts.on_signal(stop)
             log.info("operator.started", environments=list(spec.environments), sources=[source.name for source, _ in pairs])
             operator.run()
             log.info("operator.stopped")

@@ -39,7 +39,10 @@ def command(name: str | None, environment: str, watch: bool, output: str) -> int
         if watch:
             _follow(found, name, output)
         elif name is None:
-            _show_list(listed(found.ledgers.all()), output)
+            ledgers, mistakes = found.ledgers.readable()
+            _show_list(listed(ledgers), output)
+            if mistakes:
+                raise ExceptionGroup("some ledgers cannot be read", mistakes)
         else:
             _show(describe(found, ledger_of(found, name)), output)
     return 0

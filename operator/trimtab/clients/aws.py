@@ -6,6 +6,7 @@ the clients themselves are.
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,12 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from trimtab.clients.denials import Asked
-from trimtab.clients.errors import failure_from
+from trimtab.clients.denials import Asked, is_of_credentials
+from trimtab.clients.errors import NO_CREDENTIALS, code_of, failure_from
+from trimtab.clients.pace import Pace
 from trimtab.core.kind import Call, Failure, Reply
 
+_RENEWAL_S = 15.0
 _PATH_STYLE = {"addressing_style": "path"}
 
 
@@ -37,39 +40,70 @@ class Made:
 
     call: Call
     code: str  # "" for success
+    request_id: str  # of the last answer to it; "" where there was none
 
 
 class Aws:
-    """Makes calls in one account and region. Safe to use from several threads."""
+    """Makes calls in one account and region. Safe to use from several threads.
 
-    def __init__(self, account: Account, *, observer: Callable[[Made], None] | None = None) -> None:
+    observer: is told of each call. pace: what each request waits for; None where nobody else could be in its way.
+    """
+
+    def __init__(
+        self, account: Account, *, observer: Callable[[Made], None] | None = None, pace: Pace | None = None
+    ) -> None:
         self.account = account
-        self._session = boto3.Session(
-            aws_access_key_id=account.access_key_id,
-            aws_secret_access_key=account.secret_access_key,
-            region_name=account.region,
-        )
+        self._pace = pace
+        self._session: Any = None  # made with the first client
+        self._renewed = -_RENEWAL_S
         self._clients: dict[tuple[str, bool], Any] = {}
         self._lock = threading.Lock()
         self._observer = observer
+        self._answered = threading.local()  # id: of the last answer that this thread was given
         self._caller: str | None = None  # our ARN, once it was asked for
 
     def make(self, call: Call) -> Reply:
         """Make the call and join its pages. Raises Failure."""
-        client = self.client(call.service, reading=call.repeat == "read")
+        self._answered.id = ""
         try:
-            reply = self._send(client, call)
+            reply = self._send(self.client(call.service, reading=call.repeat == "read"), call)
         except (ClientError, BotoCoreError, OSError) as error:
+            request_id = self._answered.id  # before who we are is asked
             failure = self.failure(call, error)
-            self._tell(call, failure.code)
+            if self._pace and failure.meaning == "throttled":
+                self._pace.refused(call.service, call.operation)
+            self._tell(Made(call, failure.code, request_id))
             raise failure from error
-        self._tell(call, "")
+        self._tell(Made(call, "", self._answered.id))
         return reply
 
     def failure(self, call: Call, error: Exception) -> Failure:
         """What was raised in making that call, as a Failure; a refusal names us, the action and the resource."""
-        asked = _asked(self.client(call.service, reading=True), call)
-        return failure_from(call.service, call.operation, error, asked=asked, caller=self.caller)
+        code = code_of(error)
+        asked = None if not isinstance(error, ClientError) else _asked(self.client(call.service, reading=True), call)
+        caller = self._whose if is_of_credentials(code) else self.caller
+        failure = failure_from(call.service, call.operation, error, asked=asked, caller=caller, region=self.account.region)
+        if is_of_credentials(failure.code) or failure.code == NO_CREDENTIALS:
+            self._renew()
+        return failure
+
+    def _whose(self) -> str:
+        """Who credentials that are refused belong to, as far as that is known here: who we were, or the access key."""
+        if self._caller or not self._session:
+            return self._caller or ""
+        try:
+            keys = self._session.get_credentials()
+            return f"access key {keys.access_key}" if keys else ""
+        except BotoCoreError:  # of a kind that renews itself, and cannot
+            return ""
+
+    def _renew(self) -> None:
+        """Read the credentials anew, now and then: what a person mends in a file is seen by a new session alone."""
+        with self._lock:
+            if time.monotonic() - self._renewed > _RENEWAL_S:
+                self._renewed = time.monotonic()
+                self._session, self._caller = None, None
+                self._clients.clear()
 
     def caller(self) -> str:
         """Our ARN; "" where that is not answered. Asked for once."""
@@ -83,6 +117,12 @@ class Aws:
     def client(self, service: str, *, reading: bool) -> Any:
         """The boto3 client for reads or for writes."""
         with self._lock:
+            if self._session is None:
+                self._session = boto3.Session(
+                    aws_access_key_id=self.account.access_key_id,
+                    aws_secret_access_key=self.account.secret_access_key,
+                    region_name=self.account.region,
+                )
             key = (service, reading)
             if key not in self._clients:
                 tries = 3 if reading else 1
@@ -93,12 +133,23 @@ class Aws:
                 }
                 if service == "s3":
                     settings["s3"] = _PATH_STYLE if self.account.endpoint else {}
-                self._clients[key] = self._session.client(  # pyright: ignore[reportCallIssue]
-                    service,  # pyright: ignore[reportArgumentType]
+                self._clients[key] = self._session.client(
+                    service,
                     endpoint_url=self.account.endpoint,
                     config=Config(**settings, max_pool_connections=32),
                 )
+                self._clients[key].meta.events.register("before-call", self._pay)
+                self._clients[key].meta.events.register("after-call", self._note)
             return self._clients[key]
+
+    def _pay(self, model: Any, **_: Any) -> None:
+        """botocore's event "before-call": of each page. Tries again are the SDK's own, and back off by themselves."""
+        if self._pace:
+            self._pace.pay(model.service_model.service_name, model.name)
+
+    def _note(self, parsed: Mapping[str, Any], **_: Any) -> None:
+        """botocore's event "after-call": of errors, and of each page."""
+        self._answered.id = str(parsed.get("ResponseMetadata", {}).get("RequestId", ""))
 
     def _send(self, client: Any, call: Call) -> Reply:
         method = _method(client, call.operation)
@@ -111,9 +162,9 @@ class Aws:
             reply["Body"] = reply["Body"].read()  # only records of ours are read by a Call; bulk goes by Transfer
         return reply
 
-    def _tell(self, call: Call, code: str) -> None:
+    def _tell(self, made: Made) -> None:
         if self._observer:
-            self._observer(Made(call, code))
+            self._observer(made)
 
 
 def _asked(client: Any, call: Call) -> Asked:

@@ -2,8 +2,8 @@
 
 AWS says it in several forms, and some services say nothing. What its message leaves out is filled in: the caller from STS,
 the action and the resource from the call.
-Sources: IAM User Guide, "Troubleshoot access denied error messages"; Service Authorization Reference (names of actions);
-Amazon S3 User Guide, "Required permissions for Amazon S3 API operations".
+Sources: IAM User Guide, "Troubleshoot access denied error messages" and "Troubleshoot Signature Version 4 requests";
+Service Authorization Reference (names of actions); Amazon S3 User Guide, "Required permissions for S3 API operations".
 """
 
 import re
@@ -11,18 +11,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+_EXPIRED = "the credentials have expired: renew them (aws sso login, or AWS_PROFILE)"
+_UNKNOWN_KEY = "the access key is not known there: correct AWS_PROFILE or the access key"
+_MISMATCH = "the secret key does not go with the access key: correct AWS_PROFILE or the secret key"
+_CLOCK = "this machine's clock is off by minutes, which no signature survives: set it (chronyc makestep, or timedatectl)"
 # Codes that say that we are nobody, rather than that we may not.
 _CREDENTIALS = {
-    "ExpiredToken": "the credentials have expired: renew them (aws sso login, or AWS_PROFILE)",
-    "ExpiredTokenException": "the credentials have expired: renew them (aws sso login, or AWS_PROFILE)",
-    "InvalidClientTokenId": "the access key is not known there: correct AWS_PROFILE or the access key",
-    "UnrecognizedClientException": "the access key is not known there: correct AWS_PROFILE or the access key",
-    "InvalidAccessKeyId": "the access key is not known there: correct AWS_PROFILE or the access key",
-    "SignatureDoesNotMatch": "the secret key does not go with the access key: correct AWS_PROFILE or the secret key",
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
+    "InvalidToken": "the session token is none: renew the credentials (aws sso login, or AWS_PROFILE)",
+    "InvalidClientTokenId": _UNKNOWN_KEY,
+    "UnrecognizedClientException": _UNKNOWN_KEY,
+    "InvalidAccessKeyId": _UNKNOWN_KEY,
+    "SignatureDoesNotMatch": _MISMATCH,
+    "InvalidSignatureException": _MISMATCH,
+    "RequestTimeTooSkewed": _CLOCK,
+    "RequestExpired": _CLOCK,
     "AuthFailure": "the credentials are refused: correct AWS_PROFILE or the access key",
     "MissingAuthenticationToken": "the request carried no credentials: configure them (aws configure, AWS_PROFILE)",
     "IncompleteSignature": "the signature was not whole: configure the credentials anew (aws configure)",
 }
+_OF_CLOCK = re.compile(r"(?i)signature (expired|not yet current)|too old, or of the future")
 _REFUSED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized", "403"}
 _ROLE = re.compile(r"arn:[^:]+:(?:sts::\d*:assumed-role|iam::\d*:role)/(?:[^/]+/)*?([^/]+)(?:/[^/]+)?")
 _PREFIXES = {"elbv2": "elasticloadbalancing", "apigatewayv2": "apigateway", "resourcegroupstaggingapi": "tag"}
@@ -54,16 +63,23 @@ class Asked:
 
 def is_refusal(code: str) -> bool:
     """Whether the code alone may say nothing of caller, action and resource."""
-    return code in _CREDENTIALS or code in _REFUSED
+    return is_of_credentials(code) or code in _REFUSED
+
+
+def is_of_credentials(code: str) -> bool:
+    """Whether a person must renew or correct credentials (or the clock), and no grant helps."""
+    return code in _CREDENTIALS
 
 
 def sentence(asked: Asked, code: str, message: str, caller: Callable[[], str]) -> str:
     """ "<principal> may not <action> on <resource>: why; what to do".
 
-    caller: the ARN of who asks, or "" where not even that is answered; only called when the message does not name them.
+    caller: the ARN of who asks, or what else tells whose credentials these are, or ""; only called when the message does
+    not name them.
     """
     if code in _CREDENTIALS:
-        return _CREDENTIALS[code]
+        why = _CLOCK if _OF_CLOCK.search(message) else _CREDENTIALS[code]
+        return f"{caller() or 'this caller'} cannot {action_of(asked)}: {why}"
     principal = _matched(r"User: (\S+) is not authorized", message) or caller() or "this caller"
     action = _matched(r"not authorized to perform: \"?([\w-]+:\w+)", message) or action_of(asked)
     resource = _matched(r"on (?:the )?resource: \"?([^\s\"]+)", message).rstrip(".,") or resource_of(asked)

@@ -5,7 +5,7 @@ plain ValidationException for what is missing or already there).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from botocore.exceptions import (
@@ -13,12 +13,16 @@ from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     HTTPClientError,
     NoCredentialsError,
     ParamValidationError,
     PartialCredentialsError,
+    ProfileNotFound,
     ReadTimeoutError,
+    SSOError,
+    TokenRetrievalError,
 )
 from botocore.parsers import ResponseParserError
 
@@ -32,7 +36,8 @@ _THROTTLED = {
 _DENIED = {
     "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnrecognizedClientException", "InvalidClientTokenId",
     "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException", "AuthFailure", "InvalidAccessKeyId", "403",
-    "NotAuthorized", "MissingAuthenticationToken", "IncompleteSignature",
+    "NotAuthorized", "MissingAuthenticationToken", "IncompleteSignature", "InvalidToken", "InvalidSignatureException",
+    "RequestTimeTooSkewed", "RequestExpired",
 }  # fmt: skip
 _TRANSIENT = {
     "InternalError", "InternalFailure", "InternalServerError", "ServerException", "ServiceException", "ServiceUnavailable",
@@ -42,6 +47,10 @@ _TRANSIENT = {
 _QUOTA = {"LimitExceededException", "LimitExceeded", "ResourceLimitExceeded", "ServiceQuotaExceededException",
           "InsufficientStorage", "TooManyLoadBalancers", "TooManyTargetGroups", "TooManyRules",
           "TooManyListeners"}  # fmt: skip
+# S3's words for a bucket of another region; a HEAD has no body, and so the status alone. botocore goes there by itself
+# where the answer names the region: what comes as far as here could not be followed.
+_ELSEWHERE = {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
+              "301", "307"}  # fmt: skip
 _CONFLICT = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 
 # (service or "*", code pattern, message pattern, meaning): the first that matches wins.
@@ -103,6 +112,7 @@ _PLAIN: tuple[tuple[Meaning, set[str]], ...] = (
     ("transient", _TRANSIENT),
     ("quota", _QUOTA),
     ("conflict", _CONFLICT),
+    ("invalid", _ELSEWHERE),
 )
 
 _NETWORK = (
@@ -115,12 +125,28 @@ _NETWORK = (
 )
 
 
+NO_CREDENTIALS = "NoCredentials"  # our code for a call that could not even be signed
+
+
+def code_of(error: Exception) -> str:
+    """The code of a service's answer; "" for what is none."""
+    answer = cast(dict[str, dict[str, Any]], error.response) if isinstance(error, ClientError) else {}
+    return str(answer.get("Error", {}).get("Code", ""))
+
+
 def failure_from(
-    service: str, operation: str, error: Exception, *, asked: Asked | None = None, caller: Callable[[], str] = str
+    service: str,
+    operation: str,
+    error: Exception,
+    *,
+    asked: Asked | None = None,
+    caller: Callable[[], str] = str,
+    region: str = "",
 ) -> Failure:
     """Translate what botocore raised. The reason names the operation, and the request id where there is one.
 
-    asked, caller: what a refusal is told by, where the service's own words leave it out; see `denials.sentence`.
+    asked, caller: what a refusal is told by, where the service's own words leave it out; see `denials.sentence`. region:
+    the one that was asked.
     """
     name = f"{service}:{operation}"
     if isinstance(error, ClientError):
@@ -132,9 +158,16 @@ def failure_from(
         if is_refusal(code):
             told = sentence(asked or Asked(service, operation, {}), code, message, caller)
             return Failure("denied", f"{name}: {code}: {told}{tail}", code=code, operation=name)
+        if service == "s3" and code in _ELSEWHERE:
+            told = _elsewhere(answer, asked, region)
+            return Failure("invalid", f"{name}: {code}: {told}{tail}", code=code, operation=name)
         return Failure(meaning_of(service, code, message), f"{name}: {code}: {message}{tail}", code=code, operation=name)
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
-        return Failure("denied", f"{name}: no AWS credentials were found", code="NoCredentials", operation=name)
+        told = "no AWS credentials were found: configure them (aws configure, AWS_PROFILE)"
+        return Failure("denied", f"{name}: {told}", code=NO_CREDENTIALS, operation=name)
+    if isinstance(error, (CredentialRetrievalError, TokenRetrievalError, SSOError, ProfileNotFound)):
+        told = f"there are no credentials to call with: {error}: renew them (aws sso login), or correct AWS_PROFILE"
+        return Failure("denied", f"{name}: {told}", code=NO_CREDENTIALS, operation=name)
     if isinstance(error, ParamValidationError):
         return Failure("unlisted", f"{name}: {error}", code="ParamValidation", operation=name)
     if isinstance(error, (*_NETWORK, OSError)):
@@ -142,3 +175,15 @@ def failure_from(
     if isinstance(error, BotoCoreError):
         return Failure("unlisted", f"{name}: {error}", code=type(error).__name__, operation=name)
     raise error
+
+
+def _elsewhere(answer: Mapping[str, Any], asked: Asked | None, region: str) -> str:
+    """A bucket of another region, naming both."""
+    body, headers = answer.get("Error", {}), answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    expected = re.search(r"expecting '([\w-]+)'", str(body.get("Message", "")))
+    there = headers.get("x-amz-bucket-region") or body.get("Region") or (expected[1] if expected else "another region")
+    bucket = asked.arguments.get("Bucket") if asked else body.get("Bucket")
+    return (
+        f"the bucket {bucket or ''} is in {there}, and was asked for in {region or 'another'}: "
+        f"name a bucket of {region or 'that region'}, or an environment of {there}"
+    )

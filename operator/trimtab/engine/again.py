@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias, cast
 
 from trimtab.core.errors import Conflict, Denied, NotOurs, Throttled, Transient, UserError
 from trimtab.core.kind import Failure, Meaning
+from trimtab.core.times import time_in
 from trimtab.engine.view import Outcome
 
 Growing: TypeAlias = Literal["conflict", "transient", "throttled", "bug"]
@@ -23,6 +24,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {  # (first, longest) seconds; each 
 _LASTING: frozenset[Meaning] = frozenset({"denied", "quota", "invalid"})
 _HELD_S = 5.0
 _SOONEST_S, _LATEST_S = 0.2, 5.0
+_NAMING_S, _NAMING_SHARE = 30.0, 0.5  # as a share of how long it has been waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,13 @@ _CLASSES: Mapping[str, tuple[type[BaseException], ...]] = {
 
 def after_outcome(outcome: Outcome) -> float | None:
     """Seconds until something may have moved by itself; None: a sweep is soon enough."""
+    if outcome.suspended:
+        return None
+    waits = (_moved_after(outcome), _named_after(outcome))
+    return min((each for each in waits if each is not None), default=None)
+
+
+def _moved_after(outcome: Outcome) -> float | None:
     if outcome.is_converged:
         return outcome.plan.look_again_s  # of a repair that the flap guard puts off
     if outcome.held_by:
@@ -79,6 +88,18 @@ def after_outcome(outcome: Outcome) -> float | None:
     if outcome.plan.writes or outcome.more:
         return _SOONEST_S
     return min(outcome.plan.look_again_s or _LATEST_S, _LATEST_S)
+
+
+def _named_after(outcome: Outcome) -> float | None:
+    """Where a drift waits for the name of its author: nothing tells when the trail delivers, within a quarter of an hour.
+
+    Seven looks and a last one, ever further apart: whether anything is asked at each is the witness's to say.
+    """
+    if outcome.view is None:
+        return None
+    at = outcome.view.snapshot.at
+    ages = [(at - time_in(each.first)).total_seconds() for each in outcome.ledger.drifts if not each.who]
+    return max(_NAMING_S, min(ages) * _NAMING_SHARE) if ages else None
 
 
 def flat(error: BaseException) -> Iterator[BaseException]:

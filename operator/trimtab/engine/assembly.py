@@ -12,11 +12,13 @@ from trimtab.clients.web import Web
 from trimtab.core.kind import Call
 from trimtab.engine.book import BookCaller
 from trimtab.engine.contents import Content
-from trimtab.engine.driver import Driver
+from trimtab.engine.driver import Caller, Driver
 from trimtab.engine.ledger import Ledgers
 from trimtab.engine.observe import Observer
 from trimtab.engine.pins import Tags
+from trimtab.engine.recall import Recall, Recalling
 from trimtab.engine.reconcile import Reconciler
+from trimtab.engine.survey import Survey
 from trimtab.engine.transfers import Transfers
 from trimtab.engine.witness import Witness
 from trimtab.engine.workers import Bench, serving_lock
@@ -35,6 +37,7 @@ class Assembly:
     threads: for reads in parallel. scratch: a folder for temporary files. launcher: this installation's.
     holder, is_gone: who we are for leases, and whether another is known to be no more.
     before, after: called round every call that a pass makes; what they raise ends the pass, as a crash would.
+    traced: makes a caller of a caller, for traces.
     """
 
     environment: Environment
@@ -47,20 +50,23 @@ class Assembly:
     is_gone: Callable[[str], bool]
     before: Callable[[Call], None] | None = None
     after: Callable[[Call], None] | None = None
+    traced: Callable[[Caller], Caller] = lambda caller: caller
     tags: Tags = field(default_factory=Tags)
     ledgers: Ledgers = field(init=False)
+    recall: Recall = field(init=False)
     witness: Witness = field(init=False)
 
     def __post_init__(self) -> None:
         self.ledgers = Ledgers(self.aws, self.environment.spec.buckets.state)
         self.witness = Witness(self.aws.caller)
+        self.recall = Recall(self.aws, self.clock.monotonic)
 
     def reconciler(self, contents: Mapping[str, Content]) -> Reconciler:
         """One that sends those contents. It owns the transfers that it starts: stop them when it is done with."""
         bench = Bench(self.aws, {**contents, "launcher": self.launcher}, serving_lock(), self.scratch)
         workers = {"upload": Upload(bench), "unpack": Unpack(bench), "take": Take(bench), "image": BuildImage(bench)}
         transfers = Transfers(workers)
-        caller = BookCaller(self.aws, Web())
+        caller = BookCaller(self.traced(self.recall), self.traced(Web()))
         driver = Driver(caller, transfers, self.threads, before=self.before, after=self.after)
         return Reconciler(
             environment=self.environment,
@@ -77,4 +83,20 @@ class Assembly:
             launcher=self.launcher.digest,
             witness=self.witness,
             tags=self.tags,
+        )
+
+    def survey(self, threads: Executor) -> Survey:
+        """What a loop's sweeps look with. threads: of its own, so that no pass waits for a sweep."""
+        reads_only = Transfers({})
+        direct, recalling = (Driver(caller, reads_only, threads) for caller in (self.aws, Recalling(self.recall)))
+        return Survey(
+            environment=self.environment,
+            kinds=KINDS,
+            direct=direct,
+            recalling=recalling,
+            recall=self.recall,
+            ledgers=Ledgers(direct, self.environment.spec.buckets.state),
+            tags=self.tags,
+            launcher=self.launcher.digest,
+            clock=self.clock,
         )

@@ -18,12 +18,13 @@ class Known:
     source: str  # name of the source that declared it last; "" for one that a person applied
     file: str
     names: frozenset[str] = frozenset()  # of its resources, as events have them
+    generation: int = 0
 
     @classmethod
-    def by(cls, ledger: Ledger) -> "Known":
-        """What its ledger says of it."""
+    def by(cls, ledger: Ledger, ids: frozenset[str] = frozenset()) -> "Known":
+        """What its ledger says of it. ids: as `ids_in` has them, once it was looked at."""
         origin = ledger.provenance or Provenance("", "")
-        return cls(ledger.environment, origin.source, origin.file, names_of(ledger))
+        return cls(ledger.environment, origin.source, origin.file, names_of(ledger) | ids, ledger.generation)
 
 
 @dataclass(frozen=True, slots=True)

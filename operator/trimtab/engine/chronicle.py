@@ -8,7 +8,7 @@ from trimtab.engine.remember import GATE, SERVICE, gist, held_revision
 from trimtab.plan.changes import leaves, path_text
 from trimtab.plan.drifts import is_left
 from trimtab.plan.events import Event, event, folded
-from trimtab.plan.status import Condition
+from trimtab.plan.status import GIVEN_UP, Condition
 
 _FIELDS = 8  # of a document that are named in one event
 
@@ -97,7 +97,7 @@ def _became(revision: Revision, *, is_new: bool, at: str) -> Iterator[Event]:
     what = f"revision {revision.number} (release {revision.release[:12]})"
     if revision.outcome == "Serving":
         yield event("Released", SERVICE, f"{what} serves{'' if is_new else ' again'}", at)
-    elif revision.outcome in ("RolledBack", "RolloutFailed"):
+    elif revision.outcome in GIVEN_UP:
         yield event("RolledBack", SERVICE, f"{what} was given up and is in quarantine: {revision.because}", at)
 
 

@@ -12,7 +12,7 @@ from trimtab.graph.node import Graph
 from trimtab.model.environment import Environment
 from trimtab.plan.plan import Plan, Standing
 from trimtab.plan.snapshot import Found, Snapshot
-from trimtab.resources.ecs_rotation import Rotation, rotation, unproven
+from trimtab.resources.ecs_rotation import Place, Rotation, rotation, unproven
 
 SERVICE, RELEASE, TARGETS = "ecs.Service/service", "ecs.TaskDefinition/release", "elbv2.TargetGroup/targets"
 _LOOK_AGAIN_S = 2.0
@@ -38,20 +38,38 @@ def release_in(graph: Graph) -> str:
     return (graph.nodes[RELEASE].key or "")[:12]
 
 
-def in_rotation(graph: Graph, snapshot: Snapshot, driver: Driver) -> Rotated:
-    """Read what is in rotation, once everything else is as declared."""
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What must be in rotation for the declared release to be proven."""
+
+    place: Place
+    image_digest: str
+    task_definition: str  # ARN with the revision
+    least: int  # tasks
+
+    def unproven_by(self, seen: Rotation) -> str:
+        return unproven(seen, self.image_digest, self.task_definition, self.least)
+
+
+def expected(graph: Graph, snapshot: Snapshot) -> Expected:
+    """Of a graph all of which was found."""
     service, template = graph.nodes[SERVICE].desired, graph.nodes[RELEASE].desired
-    try:
-        targets = _observed(snapshot, TARGETS).arn
-        seen = driver.run(rotation(service.cluster, service.name, targets, service.container))
-    except Failure as failure:
-        return Rotated(None, failure.reason)
     digest = template.image_digest
     if isinstance(digest, Ref):
         digest = getattr(_observed(snapshot, digest.node), digest.field)
-    declared = _observed(snapshot, RELEASE).arn
-    said = unproven(seen, digest, declared, service.desired_count)
-    return Rotated(seen, said, _observed(snapshot, SERVICE).task_definition != declared)
+    place = Place(service.cluster, service.name, _observed(snapshot, TARGETS).arn, service.container)
+    return Expected(place, digest, _observed(snapshot, RELEASE).arn, service.desired_count)
+
+
+def in_rotation(graph: Graph, snapshot: Snapshot, driver: Driver) -> Rotated:
+    """Read what is in rotation, once everything else is as declared."""
+    wanted = expected(graph, snapshot)
+    try:
+        seen = driver.run(rotation(wanted.place))
+    except Failure as failure:
+        return Rotated(None, failure.reason)
+    is_another = _observed(snapshot, SERVICE).task_definition != wanted.task_definition
+    return Rotated(seen, wanted.unproven_by(seen), is_another)
 
 
 def judged(plan: Plan, rotated: Rotated, failure: str) -> Plan:

@@ -119,15 +119,24 @@ def remove(
 ) -> End:
     """Delete, wave by wave, until nothing is left. Stuck when no wave can go on and the reason will not pass by itself.
 
-    deletion: what becomes of what exists; by default what the document says.
+    deletion: what becomes of what exists; by default what the document says. Another deployment that takes the name
+    meanwhile is left alone. Raises what a pass raises.
     """
     deadline = clock.monotonic() + timeout_s
-    since, passes, left = clock.monotonic(), 0, 0
+    since, passes, left, conflicts, uid = clock.monotonic(), 0, 0, 0, ""
     while True:
-        outcome = reconciler.remove(namespace, name, deletion)
-        passes += 1
+        try:
+            outcome = reconciler.remove(namespace, name, deletion, uid)
+        except Conflict:  # an operator is at work on it, too
+            conflicts += 1
+            if conflicts > _CONFLICTS:
+                raise
+            clock.wait(reconciler.transfers.changed, _SOONEST_S * conflicts)
+            continue
+        passes, conflicts = passes + 1, 0
         if outcome is None:
             return End("gone", None, passes)
+        uid = outcome.ledger.uid
         if outcome.ended:
             return End(outcome.ended, outcome, passes)
         tell(outcome)

@@ -14,6 +14,7 @@ from typing import Any, cast
 from trimtab.core.kind import Call
 from trimtab.engine.driver import Caller
 from trimtab.engine.ledger import Ledger
+from trimtab.plan.snapshot import Found, Snapshot
 
 _PARTS = re.compile(r"[|/:]")
 _LEAST = 6  # shorter parts are no names of ours: "live", "aws", "8080"
@@ -26,6 +27,16 @@ def names_of(ledger: Ledger) -> frozenset[str]:
     """What an event about one of its own resources would call it."""
     own = (each.identity for each in ledger.resources if not each.shared)
     return frozenset(part for identity in own for part in _parts(identity))
+
+
+def ids_in(snapshot: Snapshot) -> frozenset[str]:
+    """What AWS calls resources by and no ledger does: ids, and the last parts of ARNs.
+
+    Events about an API's key, a usage plan or a rule of a shared load balancer hold nothing else of their own.
+    """
+    found = [each.observed for each in snapshot.seen.values() if isinstance(each, Found)]
+    ids = [getattr(each, "id", "") for each in found] + [getattr(each, "arn", "").rpartition("/")[2] for each in found]
+    return frozenset(part for id in ids for part in _parts(id))
 
 
 def index_of(names: Mapping[str, frozenset[str]]) -> dict[str, str]:

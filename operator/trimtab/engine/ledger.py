@@ -9,16 +9,21 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from functools import cache
+from typing import Any, ClassVar, cast
 
-from trimtab.core.errors import Conflict
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from trimtab.core.errors import Conflict, UserError
 from trimtab.core.kind import Call, Failure
 from trimtab.engine.brake import Vanished
 from trimtab.engine.driver import Caller
-from trimtab.engine.proof import Evidence, Proof
-from trimtab.plan.drifts import Change, DriftRecord
+from trimtab.engine.proof import Proof
+from trimtab.plan.drifts import DriftRecord
 from trimtab.plan.events import Act, Event
 from trimtab.plan.status import Trouble
+
+_LEDGERS = "ledgers/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,8 @@ class Bake:
 class Ledger:
     """All that is remembered of one deployment."""
 
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")  # and of all that is in it
+
     uid: str
     namespace: str
     name: str
@@ -137,6 +144,8 @@ class Ledger:
 class Shared:
     """What the deployments of one environment share, and who uses it."""
 
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
     uid: str
     environment: str
     users: tuple[str, ...] = ()  # uids of deployments
@@ -152,15 +161,17 @@ class Stored:
 
 
 class Ledgers:
-    """Reads and writes ledgers in one state bucket. Raises Failure; Conflict when somebody wrote in between."""
+    """Reads and writes ledgers in one state bucket.
+
+    Raises Failure; Conflict when somebody wrote in between; UserError where what is there is none of what we write.
+    """
 
     def __init__(self, driver: Caller, bucket: str) -> None:
         self._driver = driver
         self._bucket = bucket
 
     def load(self, namespace: str, name: str) -> Stored:
-        stored = self._read(_ledger_key(namespace, name))
-        return Stored(_ledger_from(stored.value) if stored.value else None, stored.etag)
+        return self._ledger(_ledger_key(namespace, name))
 
     def save(self, ledger: Ledger, etag: str | None) -> str:
         """Write it if it still is at that version; returns the new one."""
@@ -177,22 +188,40 @@ class Ledgers:
 
     def load_shared(self, environment: str) -> Stored:
         stored = self._read(f"environments/{environment}.json")
-        return Stored(_shared_from(stored.value) if stored.value else None, stored.etag)
+        place = self._place(f"environments/{environment}.json")
+        return Stored(None if stored.etag is None else _made(Shared, stored.value, place), stored.etag)
 
     def save_shared(self, shared: Shared, etag: str | None) -> str:
         return self._write(f"environments/{shared.environment}.json", asdict(shared), etag)
 
+    def etags(self) -> dict[str, str]:
+        """The version of every ledger, by "namespace/name": one list."""
+        return {key.removeprefix(_LEDGERS).removesuffix(".json"): etag for key, etag in self._listed(_LEDGERS)}
+
     def all(self) -> tuple[Ledger, ...]:
-        """Every ledger of the environment: one list, one read each."""
-        listed = self._driver.make(Call("s3", "ListObjectsV2", {"Bucket": self._bucket, "Prefix": "ledgers/"}))
-        stored = [self._read(item["Key"]) for item in listed.get("Contents", [])]
-        return tuple(_ledger_from(each.value) for each in stored if each.value)
+        """Every ledger of the bucket: one list, one read each. Raises an ExceptionGroup of UserError, too."""
+        found, mistakes = self.readable()
+        if mistakes:
+            raise ExceptionGroup("some ledgers cannot be read", mistakes)
+        return found
+
+    def readable(self) -> tuple[tuple[Ledger, ...], tuple[UserError, ...]]:
+        """(those that can be read, what is wrong with the others)."""
+        found: list[Ledger] = []
+        mistakes: list[UserError] = []
+        for key, _ in self._listed(_LEDGERS):
+            try:
+                stored = self._ledger(key)
+            except UserError as error:
+                mistakes.append(error)
+            else:
+                found += [stored.value] if stored.value else []
+        return tuple(found), tuple(mistakes)
 
     def load_vanished(self, source: str) -> Stored:
         """What is remembered of the documents that a source has no more; nothing at first."""
         stored = self._read(_source_key(source))
-        value: Mapping[str, Any] = stored.value or {}
-        memory = Vanished(value.get("since", {}), value.get("deleted", {}), frozenset(value.get("confirmed", ())))
+        memory = Vanished() if stored.etag is None else _made(Vanished, stored.value, self._place(_source_key(source)))
         return Stored(memory, stored.etag)
 
     def save_vanished(self, source: str, memory: Vanished, etag: str | None) -> str:
@@ -201,9 +230,26 @@ class Ledgers:
 
     def braked_sources(self) -> tuple[str, ...]:
         """Names of the sources of which something is remembered."""
-        listed = self._driver.make(Call("s3", "ListObjectsV2", {"Bucket": self._bucket, "Prefix": "sources/"}))
-        stored = [self._read(item["Key"]) for item in listed.get("Contents", [])]
-        return tuple(str(each.value["source"]) for each in stored if each.value)
+        stored = [self._read(key) for key, _ in self._listed("sources/")]
+        values = [cast(dict[str, Any], each.value) for each in stored if isinstance(each.value, dict)]
+        return tuple(str(each["source"]) for each in values if "source" in each)
+
+    def _ledger(self, key: str) -> Stored:
+        stored = self._read(key)
+        if stored.etag is None:
+            return stored
+        ledger = ledger_in(stored.value, self._place(key))
+        if _ledger_key(ledger.namespace, ledger.name) != key:
+            raise not_as_left(f"{self._place(key)} is the ledger of {ledger.namespace}/{ledger.name}")
+        return replace(stored, value=ledger)
+
+    def _place(self, key: str) -> str:
+        return f"s3://{self._bucket}/{key}"
+
+    def _listed(self, prefix: str) -> list[tuple[str, str]]:
+        """(key, ETag) of each object there."""
+        listed = self._driver.make(Call("s3", "ListObjectsV2", {"Bucket": self._bucket, "Prefix": prefix}))
+        return [(item["Key"], item["ETag"]) for item in listed.get("Contents", ())]
 
     def _read(self, key: str) -> Stored:
         try:
@@ -212,7 +258,10 @@ class Ledgers:
             if failure.meaning == "absent" and failure.code != "NoSuchBucket":
                 return Stored(None, None)
             raise
-        return Stored(json.loads(reply["Body"]), reply["ETag"])
+        try:
+            return Stored(json.loads(reply["Body"]), reply["ETag"])
+        except ValueError as error:
+            raise not_as_left(f"{self._place(key)} is no JSON: {error}") from error
 
     def _write(self, key: str, value: Mapping[str, Any], etag: str | None) -> str:
         condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
@@ -227,50 +276,37 @@ class Ledgers:
 
 
 def _ledger_key(namespace: str, name: str) -> str:
-    return f"ledgers/{namespace}/{name}.json"
+    return f"{_LEDGERS}{namespace}/{name}.json"
 
 
 def _source_key(source: str) -> str:
     return f"sources/{hashlib.sha256(source.encode()).hexdigest()[:16]}.json"
 
 
-def _ledger_from(value: Mapping[str, Any]) -> Ledger:
-    fields = dict(value)
-    fields["resources"] = tuple(Resource(**each) for each in fields.get("resources", ()))
-    fields["revisions"] = tuple(_revision_from(each) for each in fields.get("revisions", ()))
-    for name in ("conditions", "stages"):
-        fields[name] = {key: Since(**each) for key, each in fields.get(name, {}).items()}
-    fields["troubles"] = tuple(Trouble(**each) for each in fields.get("troubles", ()))
-    fields["events"] = tuple(Event(**each) for each in fields.get("events", ()))
-    fields["acts"] = tuple(Act(**each) for each in fields.get("acts", ()))
-    fields["drifts"] = tuple(_drift_from(each) for each in fields.get("drifts", ()))
-    fields["proof"] = _proof_from(fields.get("proof"))
-    fields["baking"] = Bake(**fields["baking"]) if fields.get("baking") else None
-    fields["provenance"] = Provenance(**fields["provenance"]) if fields.get("provenance") else None
-    fields["lease"] = Lease(**fields["lease"]) if fields.get("lease") else None
-    for name in ("holds", "quarantine"):
-        fields[name] = tuple(fields.get(name, ()))
-    return Ledger(**fields)
+@cache
+def _reader(of: type[Any]) -> TypeAdapter[Any]:
+    """Takes each field by its type, and refuses one that it does not know: the next write would lose it."""
+    return TypeAdapter(of)
 
 
-def _revision_from(value: Mapping[str, Any]) -> Revision:
-    fields = dict(value)
-    fields["notes"] = tuple(fields.get("notes", ()))
-    return Revision(**fields)
+def ledger_in(value: object, place: str = "") -> Ledger:
+    """A ledger from JSON's values. place: where they stood. Raises UserError where they are none."""
+    return _made(Ledger, value, place)
 
 
-def _drift_from(value: Mapping[str, Any]) -> DriftRecord:
-    fields = dict(value)
-    fields["changes"] = tuple(Change(**each) for each in fields["changes"])
-    return DriftRecord(**fields)
+def _made(of: type[Any], value: object, place: str) -> Any:
+    try:
+        return _reader(of).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise not_as_left(f"{place}: {where}: {first['msg']}".removeprefix(": ")) from error
 
 
-def _proof_from(value: Mapping[str, Any] | None) -> Proof | None:
-    if value is None:
-        return None
-    return Proof(value["release"], value["at"], Evidence(**value["version"]), Evidence(**value["golden"]))
-
-
-def _shared_from(value: Mapping[str, Any]) -> Shared:
-    resources = tuple(Resource(**each) for each in value.get("resources", ()))
-    return Shared(value["uid"], value["environment"], tuple(value.get("users", ())), resources)
+def not_as_left(message: str) -> UserError:
+    """Somebody else wrote a record of ours, or a later trimtab did. Nothing is done about the deployment meanwhile."""
+    return UserError(
+        message,
+        code="TT3013", reason="LedgerEdited",
+        fix="put its last version back, or delete it: it is made anew from the tags of what exists, without its history",
+    )  # fmt: skip

@@ -41,10 +41,10 @@ class Observer:
                     seen[node.id] = answer
                     del waiting[node.id]
             if ready:
-                seen |= self._read({id: (node.kind, identity) for id, (node, identity) in ready.items()})
+                seen |= self.read({id: (node.kind, identity) for id, (node, identity) in ready.items()})
             for id in ready:
                 del waiting[id]
-        gone = self._read({f"{each.kind}#{each.identity}": (each.kind, each.identity) for each in stale})
+        gone = self.read({f"{each.kind}#{each.identity}": (each.kind, each.identity) for each in stale})
         return Snapshot(at, seen, dict(transfers), tuple(self._stale(each, gone) for each in stale))
 
     def with_tags(self, snapshot: Snapshot, nodes: Iterable[Node], stale: bool = False) -> Snapshot:
@@ -62,8 +62,8 @@ class Observer:
 
         What reads otherwise and is judged the same (another event, a task that is still starting) is no news.
         """
-        desired = {node.id: (node.kind, resolved(node.desired, _values(node, seen))) for node in nodes}
-        now = self._read({id: (kind, self._kinds[kind].identity(wanted)) for id, (kind, wanted) in desired.items()})
+        desired = {node.id: (node.kind, resolved(node.desired, known_values(node, seen))) for node in nodes}
+        now = self.read({id: (kind, self._kinds[kind].identity(wanted)) for id, (kind, wanted) in desired.items()})
         return all(self._judged(*each, now[id]) == self._judged(*each, seen[id]) for id, each in desired.items())
 
     def _judged(self, kind: str, desired: Any, seen: Seen) -> object:
@@ -76,7 +76,7 @@ class Observer:
         """The identity to read; or what is known without a read; or None: its parents come first."""
         if node.known_after:
             return Absent()
-        identity = self._kinds[node.kind].identity(resolved(node.desired, _values(node, seen)))
+        identity = self._kinds[node.kind].identity(resolved(node.desired, known_values(node, seen)))
         if UNRESOLVED not in identity:
             return identity
         holders = [ref.node for ref in node.refs if str(ref) in identity]
@@ -85,7 +85,7 @@ class Observer:
         unknown = next((seen[holder] for holder in holders if isinstance(seen[holder], Unknown)), None)
         return unknown or Absent()  # no child without its parent
 
-    def _read(self, wanted: Mapping[str, tuple[str, str]]) -> dict[str, Seen]:
+    def read(self, wanted: Mapping[str, tuple[str, str]]) -> dict[str, Seen]:
         """What is seen of (kind, identity) pairs, by name; all kinds at once, each in bulk."""
         by_kind: dict[str, list[str]] = {}
         for kind, identity in wanted.values():
@@ -119,7 +119,7 @@ def _seen(answer: Mapping[str, Any] | Failure, identity: str) -> Seen:
     return value if isinstance(value, Unknown) else Found(value, getattr(value, "tags", None))
 
 
-def _values(node: Node, seen: Mapping[str, Seen]) -> dict[Ref, object]:
+def known_values(node: Node, seen: Mapping[str, Seen]) -> dict[Ref, object]:
     """What is known of the fields of others that a node refers to."""
     found = ((ref, seen.get(ref.node)) for ref in node.refs)
     return {ref: getattr(each.observed, ref.field) for ref, each in found if isinstance(each, Found)}

@@ -5,10 +5,12 @@ A pass never waits for the outside, so few workers serve many deployments. What 
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, cast
 
+from trimtab.clients.pace import urgent
 from trimtab.core.errors import TrimtabError, UserError
 from trimtab.core.kind import Failure
 from trimtab.engine import brake
@@ -20,6 +22,10 @@ from trimtab.engine.queue import BackOff, Priority, Taken, WorkQueue
 from trimtab.engine.turns import Log, Site, Turns
 
 HUNG_S = 600.0  # a pass takes seconds, and each call of it a minute at most
+# A sweep reads ten services with one call, and an account may make 20 such calls a second: so it takes a quarter of them.
+# Source: Amazon ECS API Reference, request throttling.
+_SWEEP_S_EACH = 0.022
+_MANY = 10  # documents that change at once: more are a roll-out over a fleet, and a person's edit goes ahead of it
 _DEAF_S = 30.0  # a queue that cannot be read is tried again
 
 
@@ -27,8 +33,32 @@ class Counts(Protocol):
     """What is counted, for whoever scrapes it."""
 
     def passed(self, result: str, seconds: float, waited_s: float) -> None: ...
+    def surveyed(self, standing: int, moved: int, seconds: float) -> None: ...
     def source(self, name: str, *, is_up: bool) -> None: ...
     def deployments(self, known: int, tasks: Mapping[str, int]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """How a pass ended."""
+
+    again_s: float | None  # seconds until the next look; None: an edit or a sweep brings it
+    result: str  # as controller-runtime names it
+    outcome: str  # why the deployment is Ready or is not, or what kind of failure it was
+    generation: int  # of the document; 0 where nothing is known of one
+
+
+class Around(Protocol):
+    """Is there round a pass, for logs and traces."""
+
+    def __call__(self, taken: Taken, generation: int, /) -> AbstractContextManager[Callable[[Passed], None]]:
+        """What it yields is called with how the pass ended. generation: that is known before it."""
+        ...
+
+
+def alone(_taken: Taken, _generation: int) -> AbstractContextManager[Callable[[Passed], None]]:
+    """Nobody is there."""
+    return nullcontext(lambda _: None)
 
 
 class Time(Protocol):
@@ -42,7 +72,8 @@ class Time(Protocol):
 class Operator:
     """Makes what its sources declare true, and keeps it so.
 
-    workers: passes at a time. sweep_s: how often a deployment is looked at where nothing says that it moved.
+    workers: passes at a time. sweep_s: how often a deployment is looked at where nothing says that it moved; less often
+    where there are so many that AWS would throttle it.
     """
 
     sources: Sequence[Source]
@@ -54,6 +85,7 @@ class Operator:
     workers: int = 8
     sweep_s: float = 60.0
     ears: Sequence[Ear] = ()
+    around: Around = alone
     stopping: threading.Event = field(default_factory=threading.Event)
     queue: WorkQueue = field(init=False)
     _turns: Turns = field(init=False)
@@ -83,7 +115,9 @@ class Operator:
         self._remember()
         named: list[tuple[str, Callable[[], None]]] = [("sweep", self._sweep)]
         named += [(f"source {each.name}", lambda each=each: self._watch(each)) for each in self.sources]
-        named += [(f"worker {number}", self._work) for number in range(self.workers)]
+        # Where there are several, the first is there for edits: none of them waits for passes that wait for AWS.
+        least = [Priority.EDIT if self.workers > 1 else Priority.SWEEP, *[Priority.SWEEP] * (self.workers - 1)]
+        named += [(f"worker {number}", lambda each=each: self._work(each)) for number, each in enumerate(least)]
         self._threads |= {name: threading.Thread(target=target, name=name, daemon=True) for name, target in named}
         threads = list(self._threads.values())
         for number, ear in enumerate(self.ears):  # not waited for at the end: a poll takes its time, and loses nothing
@@ -119,7 +153,10 @@ class Operator:
     def _remember(self) -> None:
         """What exists, by the ledgers: a document that vanished while nobody looked is still known."""
         # A state bucket may be shared with environments that others serve.
-        found = [(name, each) for name, site in self.sites.items() for each in site.ledgers.all()]
+        readable = {name: site.ledgers.readable() for name, site in self.sites.items()}
+        for mistake in (each for _, mistakes in readable.values() for each in mistakes):
+            self.log.warning("ledger.unreadable", because=str(mistake), fix=mistake.fix)
+        found = [(name, each) for name, (ledgers, _) in readable.items() for each in ledgers]
         ledgers = [each for name, each in found if each.environment == name and not each.retained]
         known = {f"{each.namespace}/{each.name}": Known.by(each) for each in ledgers}
         with self._lock:
@@ -153,8 +190,9 @@ class Operator:
         self._say(name, before, listing)
 
     def _queue_news(self) -> None:
-        for key in self._decide():
-            self.queue.add(key, Priority.EDIT)
+        news = self._decide()
+        for key in sorted(news):
+            self.queue.add(key, Priority.EDIT if len(news) <= _MANY else Priority.FLEET)
 
     def _unreadable(self, name: str, because: str) -> None:
         self._looked_at.add(name)
@@ -241,51 +279,74 @@ class Operator:
 
     def _sweep(self) -> None:
         """Look at everything now and then: events are hints, and some never come."""
-        while not self.clock.wait(self.stopping, self.sweep_s):
+        while not self.clock.wait(self.stopping, max(self.sweep_s, _SWEEP_S_EACH * len(self._tasks))):
             try:
                 news = self._decide()
             except (TrimtabError, Failure) as error:
                 self.log.warning("sweep.failed", because=str(error))
                 continue
-            for key in list(self._tasks):
-                self.queue.add(key, Priority.EDIT if key in news else Priority.SWEEP)
+            stand, moved = self._surveyed()
+            for key in sorted(news | (self._tasks.keys() - stand)):
+                self.queue.add(key, Priority.EDIT if key in news else Priority.EVENT if key in moved else Priority.SWEEP)
 
-    def _work(self) -> None:
-        while (taken := self.queue.take()) is not None:
+    def _surveyed(self) -> tuple[frozenset[str], frozenset[str]]:
+        """(deployments that are as their last pass left them, those that are not); a pass must look at all others."""
+        stand: frozenset[str] = frozenset()
+        moved: frozenset[str] = frozenset()
+        for name, site in self.sites.items():
+            started = self.clock.monotonic()
+            try:
+                with urgent(Priority.SWEEP):
+                    found = site.survey.look()
+            except (TrimtabError, Failure) as error:  # each gets a pass, which says what it cannot read
+                self.log.warning("sweep.failed", environment=name, because=str(error))
+                continue
+            stand, moved = stand | found.stand, moved | found.moved
+            self.counts.surveyed(len(found.stand), len(found.moved), self.clock.monotonic() - started)
+        return stand, moved
+
+    def _work(self, least: Priority) -> None:
+        while (taken := self.queue.take(least)) is not None:
             started = self._since[taken.key] = self.clock.monotonic()
-            again, result = self._turn(taken)
+            known = self._board.known.get(taken.key)
+            with urgent(taken.priority), self.around(taken, known.generation if known else 0) as ended:
+                passed = self._turn(taken)
+                ended(passed)
             del self._since[taken.key]
-            self.counts.passed(result, self.clock.monotonic() - started, taken.waited_s)
-            if again is not None:
-                self.queue.add_after(taken.key, again)
+            self.counts.passed(passed.result, self.clock.monotonic() - started, taken.waited_s)
+            if passed.again_s is not None:
+                self.queue.add_after(taken.key, passed.again_s, min(taken.priority, Priority.EVENT))
             self.queue.done(taken.key)
 
-    def _turn(self, taken: Taken) -> tuple[float | None, str]:
-        """(seconds until the next look, or None; result as controller-runtime names it)."""
+    def _turn(self, taken: Taken) -> Passed:
         key = taken.key
         with self._lock:
             task, known = self._tasks.get(key), self._board.known.get(key)
             is_doomed, brake_says = key in self._doomed, self._braked.get(key, "")
         if task is None:
-            return None, "success"
+            return Passed(None, "success", "Undeclared", 0)
+        generation = known.generation if known else 0
         try:
             turn = self._turns.take(key, task, known, is_doomed=is_doomed, brake=brake_says)
         except Exception as error:  # the one broad except round a pass: what is not ours to expect is a bug
-            return self._failed(key, task, error), "error"
+            again, what = self._failed(key, task, error)
+            return Passed(again, "error", what, generation)
         self._backoff.forget(key)
         self._know(key, turn.known)
-        return turn.again_s, "success" if turn.again_s is None else "requeue_after"
+        result = "success" if turn.again_s is None else "requeue_after"
+        return Passed(turn.again_s, result, turn.outcome, turn.known.generation if turn.known else generation)
 
-    def _failed(self, key: str, task: Task, error: Exception) -> float:
+    def _failed(self, key: str, task: Task, error: Exception) -> tuple[float, str]:
+        """(seconds until the next try, what kind of failure it was)."""
         means = after_error(error)
         if means.what == "document":
             self._turns.stalled(key, task, cast(Sequence[UserError], means.errors))
-            return LASTING_S
+            return LASTING_S, means.what
         again = LASTING_S if means.what == "lasting" else self._backoff.after(key, means.what)
         tell = self.log.error if means.what == "bug" else self.log.warning
         if means.what != "conflict":
             tell("pass.failed", deployment=key, because=means.because, look_again_s=round(again, 1))
-        return again
+        return again, means.what
 
 
 def _by_kind(tasks: Mapping[str, Task]) -> dict[str, int]:

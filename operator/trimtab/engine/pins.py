@@ -55,14 +55,16 @@ def with_pins(ledger: Ledger, texts: Mapping[str, str], launcher: str, digest: C
     return replace(ledger, pins=pins) if pins != dict(ledger.pins) else ledger
 
 
-def outdated(ledger: Ledger, texts: Mapping[str, str], launcher: str, digest: Callable[[str], str]) -> tuple[str, ...]:
+def outdated(
+    pins: Mapping[str, Mapping[str, str]], texts: Mapping[str, str], launcher: str, digest: Callable[[str], str]
+) -> tuple[str, ...]:
     """What pins would be resolved to something else by now, in words. What cannot be read is not said to be outdated."""
     found: list[str] = []
     for name, text in texts.items():
         with contextlib.suppress(UserError, Failure):
-            if (now := digest(text)) != ledger.pins[name]["digest"]:
-                found.append(f"{name}: {text} is {_short(now)} by now, and {_short(ledger.pins[name]['digest'])} is used")
-    if ledger.pins["launcher"]["digest"] != launcher:
+            if (now := digest(text)) != pins[name]["digest"]:
+                found.append(f"{name}: {text} is {_short(now)} by now, and {_short(pins[name]['digest'])} is used")
+    if pins["launcher"]["digest"] != launcher:
         found.append("launcher: this trimtab brings another one than is used")
     return tuple(found)
 

@@ -1,4 +1,4 @@
-"""The operator's work queue: one pass a key at a time, duplicates folded, edits ahead of events ahead of sweeps.
+"""The operator's work queue: one pass a key at a time, duplicates folded, edits ahead of events ahead of fleets and sweeps.
 
 A key that is added while a pass of it runs is taken up again once that pass is done. Nothing here knows what a key is.
 Source: Kubernetes client-go, util/workqueue; controller-runtime, priority queue.
@@ -17,7 +17,8 @@ class Priority(IntEnum):
 
     EDIT = 0  # a person waits
     EVENT = 1  # something may have moved
-    SWEEP = 2  # nothing says so
+    FLEET = 2  # an edit of so many that nobody waits for one of them
+    SWEEP = 3  # nothing says that anything moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Line:
 
     _due: dict[str, tuple[Priority, int, float]] = field(default_factory=dict[str, tuple[Priority, int, float]])
     _later: dict[str, tuple[float, Priority]] = field(default_factory=dict[str, tuple[float, Priority]])
+    # By time: those of `_later` that are not busy, and some that have been taken out of it since.
+    _alarms: "list[tuple[float, str]]" = field(default_factory=list[tuple[float, str]])
     _busy: set[str] = field(default_factory=set[str])
     _again: dict[str, Priority] = field(default_factory=dict[str, Priority])
     _order: "list[tuple[Priority, int, str]]" = field(default_factory=list[tuple[Priority, int, str]])
@@ -60,14 +63,19 @@ class Line:
         known = self._later.get(key)
         if known is None or at < known[0]:
             self._later[key] = (at, priority)
+            self._watch(key)
 
-    def take(self, now: float) -> Taken | None:
-        """The next key that is due, which is busy from now on; None while there is none."""
+    def take(self, now: float, least: Priority = Priority.SWEEP) -> Taken | None:
+        """The next key that is due, which is busy from now on; None while there is none of that priority or a higher one."""
         self._wake(now)
         while self._order:
-            priority, number, key = heapq.heappop(self._order)
-            if self._due.get(key, (None, -1, 0.0))[1] != number:
-                continue  # it was moved ahead, and stands there twice
+            priority, number, key = self._order[0]
+            is_moved = self._due.get(key, (None, -1, 0.0))[1] != number  # ahead, so that it stands there twice
+            if not is_moved and priority > least:
+                return None
+            heapq.heappop(self._order)
+            if is_moved:
+                continue
             waited = now - self._due.pop(key)[2]
             self._busy.add(key)
             return Taken(key, priority, waited)
@@ -78,6 +86,8 @@ class Line:
         self._busy.discard(key)
         if key in self._again:
             self.add(key, self._again.pop(key), now)
+        else:
+            self._watch(key)
 
     def drop(self, key: str) -> None:
         """Ask for no pass of it any more."""
@@ -87,7 +97,9 @@ class Line:
 
     def next_at(self) -> float | None:
         """When the first that is due later is due; None: there is none."""
-        return min((at for key, (at, _) in self._later.items() if key not in self._busy), default=None)
+        while self._alarms and not self._rings(*self._alarms[0]):
+            heapq.heappop(self._alarms)
+        return self._alarms[0][0] if self._alarms else None
 
     @property
     def depth(self) -> int:
@@ -99,13 +111,25 @@ class Line:
         return frozenset(self._busy)
 
     def _wake(self, now: float) -> None:
-        due = [(key, priority) for key, (at, priority) in self._later.items() if at <= now and key not in self._busy]
-        for key, priority in due:
-            self.add(key, priority, now)
+        while self._alarms and self._alarms[0][0] <= now:
+            at, key = heapq.heappop(self._alarms)
+            if self._rings(at, key):
+                self.add(key, self._later[key][1], now)
+
+    def _watch(self, key: str) -> None:
+        if key in self._later and key not in self._busy:
+            heapq.heappush(self._alarms, (self._later[key][0], key))
+
+    def _rings(self, at: float, key: str) -> bool:
+        """Whether that is still when the key is due."""
+        return key not in self._busy and self._later.get(key, (None,))[0] == at
 
 
 class WorkQueue:
-    """A Line that threads share. clock: seconds that never go back. pause: wait for a change, at most so many of them."""
+    """A Line that threads share. clock: seconds that never go back. pause: wait for a change, at most so many of them.
+
+    All that wait are told of each change: the key may be too little urgent for some.
+    """
 
     def __init__(
         self,
@@ -120,20 +144,20 @@ class WorkQueue:
     def add(self, key: str, priority: Priority) -> None:
         with self._changed:
             self._line.add(key, priority, self._clock())
-            self._changed.notify()
+            self._changed.notify_all()
 
     def add_after(self, key: str, seconds: float, priority: Priority = Priority.EVENT) -> None:
         """Ask for a pass that many seconds from now."""
         with self._changed:
             self._line.add_later(key, self._clock() + seconds, priority)
-            self._changed.notify()
+            self._changed.notify_all()
 
-    def take(self) -> Taken | None:
-        """Wait for a key to work on; None once the queue is closed."""
+    def take(self, least: Priority = Priority.SWEEP) -> Taken | None:
+        """Wait for a key of that priority or a higher one to work on; None once the queue is closed."""
         with self._changed:
             while not self._closed:
                 now = self._clock()
-                if found := self._line.take(now):
+                if found := self._line.take(now, least):
                     return found
                 at = self._line.next_at()
                 self._pause(self._changed, None if at is None else max(0.0, at - now))
@@ -142,7 +166,7 @@ class WorkQueue:
     def done(self, key: str) -> None:
         with self._changed:
             self._line.done(key, self._clock())
-            self._changed.notify()
+            self._changed.notify_all()
 
     def drop(self, key: str) -> None:
         with self._changed:

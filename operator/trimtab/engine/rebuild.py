@@ -6,12 +6,15 @@ of minting a second identity that clashes with the first. What only the ledger k
 for, resources of earlier generations) is not told by tags: it is gone.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from trimtab.compile.names import log_group_name
 from trimtab.core.kind import DEPLOYMENT, ENVIRONMENT, HOLD, QUARANTINE, AnyKind, Failure, Unknown, marks_in, owner_in
 from trimtab.engine.driver import Driver
-from trimtab.engine.ledger import Ledger
+from trimtab.engine.ledger import Ledger, not_as_left
+from trimtab.graph.node import Graph
+from trimtab.plan.snapshot import Found, Snapshot
 
 LOG_GROUP = "logs.LogGroup"
 
@@ -33,3 +36,19 @@ def rebuilt(fresh: Ledger, kind: AnyKind, driver: Driver) -> Ledger:
     if not owner or (tags.get(ENVIRONMENT), tags.get(DEPLOYMENT)) != (fresh.environment, f"{fresh.namespace}/{fresh.name}"):
         return fresh  # somebody else's: the plan refuses it by name
     return replace(fresh, uid=owner, holds=marks_in(tags.get(HOLD, "")), quarantine=marks_in(tags.get(QUARANTINE, "")))
+
+
+def check_uid(ledger: Ledger, graph: Graph, snapshot: Snapshot) -> None:
+    """Raise UserError where the ledger's uid is that of nothing that exists: it was edited, and all would be made again.
+
+    The log group is found by its name all the same, and says another uid. Where that tag alone was edited, others that are
+    found, whose tags are not read then, say that the ledger is right.
+    """
+    own = {node.id: snapshot.seen[node.id] for node in graph if not node.shared and hasattr(node.desired, "tags")}
+    tags = {id: each.tags for id, each in own.items() if isinstance(each, Found)}
+    if any(not isinstance(each, Mapping) or owner_in(each) == ledger.uid for each in tags.values()):
+        return
+    ours = (ledger.environment, f"{ledger.namespace}/{ledger.name}")
+    for each in (tags[id] for id in tags if graph.nodes[id].kind == LOG_GROUP):
+        if isinstance(each, Mapping) and owner_in(each) and (each.get(ENVIRONMENT), each.get(DEPLOYMENT)) == ours:
+            raise not_as_left(f"the ledger of {ours[1]} says the uid {ledger.uid}, its log group says {owner_in(each)}")

@@ -27,7 +27,7 @@ from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Lease, Ledger, Ledgers, Resource, Shared
 from trimtab.engine.observe import UNRESOLVED, Observer
 from trimtab.engine.pins import Tags, outdated, with_pins
-from trimtab.engine.rebuild import LOG_GROUP, rebuilt
+from trimtab.engine.rebuild import LOG_GROUP, check_uid, rebuilt
 from trimtab.engine.recorded import announce, are_tags_recorded, unrecorded
 from trimtab.engine.remember import (
     RELEASE,
@@ -133,7 +133,7 @@ class Reconciler:
         texts = image_texts(wanted.deployment, self.environment, wanted.digests.base)
         now = self.clock.now()
         book.ledger = with_pins(book.ledger, texts, self.launcher, lambda uri: self.tags.fresh(uri, self.driver, now))
-        newer = outdated(book.ledger, texts, self.launcher, lambda uri: self.tags.digest(uri, self.driver, now))
+        newer = outdated(book.ledger.pins, texts, self.launcher, lambda uri: self.tags.digest(uri, self.driver, now))
         while True:
             facts = facts_from(book.ledger, book.shared, wanted)
             graph = compile_graph(wanted.deployment, self.environment, facts)
@@ -153,6 +153,7 @@ class Reconciler:
         clears = any(action.verb == "delete" for action in decided.actions)
         if unproven or clears:
             snapshot = self.observer.with_tags(snapshot, unproven, stale=clears)
+            check_uid(book.ledger, graph, snapshot)
             snapshot = _ours(snapshot, {book.ledger.uid}, book.ledger.resources)
             decided = plan(graph, snapshot, history, self.kinds, rules)
         rotated = None
@@ -235,7 +236,7 @@ class Reconciler:
         book.ledger = replace(_declared(book.ledger, wanted), retained="")
         if book.ledger.suspended or wanted.deployment.spec.suspend:
             wrote = book.etag is not None and book.save(self.ledgers)  # of what does not exist there is nothing to remember
-            return Outcome(view, view.plan, book.ledger, wrote=wrote, suspended=True)
+            return Outcome(view, view.plan, book.ledger, wrote=wrote, suspended=True, etag=book.etag or "")
         if approval and view.plan.writes:
             book.ledger = replace(book.ledger, planned=approval.fingerprint)
         if held := self._held(book, view.plan):
@@ -275,7 +276,7 @@ class Reconciler:
         unmarked = (book.ledger.holds, book.ledger.quarantine) != (view.facts.holds, view.facts.quarantine)
         unmarked = unmarked or book.ledger.baking != known.baking
         more = unmarked or (view.plan.is_converged and bool(self._stale(view.graph, book, wanted)))
-        return replace(outcome, ledger=book.ledger, wrote=wrote, named=named, more=more)
+        return replace(outcome, ledger=book.ledger, wrote=wrote, named=named, etag=book.etag or "", more=more)
 
     def _catch_up(self, wanted: Wanted, book: Book) -> None:
         """Take down the revision of the last generation where an edit comes before any pass has seen it converge.
@@ -319,13 +320,13 @@ class Reconciler:
         book.save(self.ledgers)
         return book.ledger
 
-    def remove(self, namespace: str, name: str, deletion: Deletion | None = None) -> Outcome | None:
+    def remove(self, namespace: str, name: str, deletion: Deletion | None = None, uid: str = "") -> Outcome | None:
         """One pass of a deletion: condemned first, deleted wave by wave; None when there was nothing of it.
 
-        deletion: what becomes of what exists; by default what the document says.
+        deletion: what becomes of what exists; by default what the document says. uid: of the one that is meant; "" for any.
         """
         book = self._open(namespace, name)
-        if book.etag is None:
+        if book.etag is None or uid not in ("", book.ledger.uid):
             return None
         if (deletion or deletion_of(book.ledger)) == "retain":
             return self._retain(book)
@@ -351,6 +352,14 @@ class Reconciler:
         book.ledger = chronicled(book.ledger, with_troubles(book.ledger, troubles), now)
         book.save(self.ledgers)
         return Outcome(None, decided, book.ledger, troubles, wrote=True)
+
+    def left(self, namespace: str, name: str) -> tuple[Resource, ...]:
+        """Read only: what of a deployment that is being deleted is still there, as far as it can be read."""
+        book = self._open(namespace, name)
+        doomed = book.ledger.resources + (() if book.shared.users else book.shared.resources)
+        seen = self.observer.snapshot(Graph({}), doomed, self.clock.now(), {})
+        there = {each.id for each in seen.stale if not isinstance(each.seen, Absent)}
+        return tuple(each for each in doomed if f"{each.node}#{each.identity}" in there)
 
     def _next_to_go(self, doomed: Sequence[Resource], owners: set[str]) -> tuple[Snapshot, Snapshot, tuple[str, ...]]:
         """What was read, what of it is ours, and the ids of the rest: it is below the highest rank that is still there."""
@@ -382,8 +391,9 @@ class Reconciler:
         return Outcome(None, Plan((), {}), book.ledger, wrote=wrote, ended="retained")
 
     def _apply(self, decided: Plan, book: Book) -> tuple[Trouble, ...]:
-        since = self.clock.now() - _RIGHTS_SETTLE
-        return apply(decided.writes, self.kinds, self.driver, rights_settle=book.ledger.granted > rfc3339(since))
+        now = self.clock.now()
+        settle = rfc3339(now - _RIGHTS_SETTLE) < book.ledger.granted < rfc3339(now + _RIGHTS_SETTLE)
+        return apply(decided.writes, self.kinds, self.driver, rights_settle=settle)
 
     def _close(self, book: Book) -> None:
         self.ledgers.remove(book.ledger)
@@ -395,7 +405,8 @@ class Reconciler:
         lease = book.ledger.lease
         if not decided.writes or lease is None or lease.holder == self.holder or self.is_gone(lease.holder):
             return ""
-        return lease.holder if lease.until > rfc3339(self.clock.now()) else ""
+        now = self.clock.now()  # one that ends later than any lease lasts was written by a clock that jumped
+        return lease.holder if rfc3339(now) < lease.until < rfc3339(now + 2 * LEASE) else ""
 
     def _announce(self, book: Book, view: View, found: Sequence[Resource]) -> None:
         """Write down what this wave will make, before it is made: no crash can leave what nobody knows of.

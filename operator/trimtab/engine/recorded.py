@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from trimtab.core.canonical import digest_of
-from trimtab.core.kind import AnyKind, Ref, resolved
+from trimtab.core.kind import AnyKind, Ref, owner_in, resolved
 from trimtab.engine.book import Book
 from trimtab.engine.ledger import Lease, Resource
 from trimtab.engine.observe import UNRESOLVED
@@ -33,8 +33,14 @@ def announce(book: Book, view: View, found: Sequence[Resource], lease: Lease, no
     granted = any(node.kind.startswith("iam.") for node, _ in made)
     doomed = [action for action in view.plan.writes if action.verb == "delete"]
     acts = announced(book.ledger.acts, (*outside, *doomed), view.graph, now)
+    # What an edit writes is settled no longer: an edit that takes it back finds our own writes, which are no drift.
+    edited = {action.node for action in outside if not action.is_drift}
     book.ledger = replace(
-        book.ledger.announced(own), lease=lease, granted=now if granted else book.ledger.granted, acts=acts
+        book.ledger.announced(own),
+        lease=lease,
+        granted=now if granted else book.ledger.granted,
+        acts=acts,
+        settled={id: digest for id, digest in book.ledger.settled.items() if id not in edited},
     )
     resources = {each.node: each for each in (*book.shared.resources, *shared)}
     users = tuple(sorted({*book.shared.users, book.ledger.uid}))
@@ -50,7 +56,9 @@ def _resource(node: Node, action: Action, adopted: Collection[tuple[str, str]]) 
 
 
 def unrecorded(view: View, kinds: Mapping[str, AnyKind], known: Iterable[Resource]) -> Iterator[Resource]:
-    """What is there as declared and ours, and is not recorded so: its adoption is seen, or a ledger was lost.
+    """What is there and ours, and is not recorded so: its adoption is seen, or a ledger was lost.
+
+    What is as declared is ours by now; of what is not (a release that is held), our owner tag says it.
 
     known: the deployment's own, and those that it shares. Of the latter, none is found again that was lost.
     """
@@ -58,7 +66,10 @@ def unrecorded(view: View, kinds: Mapping[str, AnyKind], known: Iterable[Resourc
     values: dict[Ref, object] = {}
     for node in view.graph:
         seen = view.snapshot.seen[node.id]
-        if not isinstance(seen, Found) or node.known_after or not view.plan.standings[node.id].is_ok:
+        if not isinstance(seen, Found) or node.known_after:
+            continue
+        is_ok = view.plan.standings[node.id].is_ok
+        if not is_ok and not (isinstance(seen.tags, Mapping) and owner_in(seen.tags) == view.ledger.uid):
             continue
         values |= values_of(node, seen, view.graph)
         identity = kinds[node.kind].identity(resolved(node.desired, values))
@@ -66,8 +77,8 @@ def unrecorded(view: View, kinds: Mapping[str, AnyKind], known: Iterable[Resourc
             continue
         before = recorded.get((node.id, identity))
         if before is None and not node.shared:
-            yield Resource(node.id, node.kind, identity, node.key or "", tags=tags_digest(node))
-        elif before and before.adopted and not before.tags:
+            yield Resource(node.id, node.kind, identity, node.key or "", tags=tags_digest(node) if is_ok else "")
+        elif is_ok and before and before.adopted and not before.tags:
             yield replace(before, tags=tags_digest(node))
 
 

@@ -18,13 +18,12 @@ from trimtab.plan.adoption import Adoption
 from trimtab.plan.drift import Rules, settled_digest
 from trimtab.plan.plan import Plan
 from trimtab.plan.snapshot import Found, Snapshot
-from trimtab.plan.status import Condition, StageRow, Trouble, conditions, gate_words, stage_rows
+from trimtab.plan.status import GIVEN_UP, Condition, StageRow, Trouble, conditions, gate_words, stage_rows
 
 ARTIFACT, TRAINING, GATE = "trimtab.Artifact/model", "sagemaker.TrainingJob/training", "trimtab.Gate/gate"
 CHAMPION = "sagemaker.ProcessingJob/champion"
 SERVICE, RELEASE = "ecs.Service/service", "ecs.TaskDefinition/release"
 SERVED = ("Serving", "Superseded")
-_GIVEN_UP = ("RolledBack", "RolloutFailed")
 
 
 def facts_from(ledger: Ledger, shared: Shared, wanted: Wanted) -> Facts:
@@ -140,7 +139,7 @@ def barred(ledger: Ledger, holds: Sequence[str], release: str) -> Mapping[str, t
     release: key of the one that the document asks for; "" while it is not known. It may not run while a person holds another
     whose revision went with a lost ledger: what runs stays.
     """
-    known = {each.release[:12]: (each.outcome, each.because) for each in ledger.revisions if each.outcome in _GIVEN_UP}
+    known = {each.release[:12]: (each.outcome, each.because) for each in ledger.revisions if each.outcome in GIVEN_UP}
     given_up = {key: known.get(key, ("RolledBack", "the platform gave it up")) for key in ledger.quarantine}
     told = {key: (reason, f"release {key} is in quarantine: {because}") for key, (reason, because) in given_up.items()}
     if not release or not holds or release[:12] in holds or held_revision(ledger):
@@ -152,7 +151,7 @@ def barred(ledger: Ledger, holds: Sequence[str], release: str) -> Mapping[str, t
 def given_up(plan: Plan) -> str:
     """Why the platform gave the release up, in its own words; "" when it did not, or when that is known already."""
     standing = plan.standings.get(SERVICE)
-    return standing.because if standing and standing.is_ == "broken" and standing.reason in _GIVEN_UP else ""
+    return standing.because if standing and standing.is_ == "broken" and standing.reason in GIVEN_UP else ""
 
 
 def finished(

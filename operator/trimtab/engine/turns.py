@@ -10,9 +10,11 @@ from trimtab.engine.again import LASTING_S, after_outcome
 from trimtab.engine.board import Keep, Known, Make, Refuse, Task
 from trimtab.engine.contents import Content
 from trimtab.engine.declared import Declared, Source
+from trimtab.engine.hearing import ids_in
 from trimtab.engine.ledger import Ledgers, Provenance
 from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.report import problem, status_of
+from trimtab.engine.survey import Survey
 from trimtab.engine.view import Outcome
 from trimtab.engine.wanted import Wanted, wanted_from
 from trimtab.plan.drift import told
@@ -34,6 +36,9 @@ class Site(Protocol):
     @property
     def ledgers(self) -> Ledgers: ...
 
+    @property
+    def survey(self) -> Survey: ...
+
     def resolve(self, declared: Declared) -> Wanted:
         """Digest what the document names. Raises UserError, an ExceptionGroup of them, Failure."""
         ...
@@ -51,6 +56,7 @@ class Turn:
 
     again_s: float | None
     known: Known | None  # None: it is gone
+    outcome: str  # why it is Ready, or is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +83,11 @@ class Turns:
 
         Raises what a pass raises.
         """
+        for site in self.sites.values():
+            site.survey.drop(key)
         if isinstance(task, Refuse):
             self._report(key, task.source, problem(task.mistakes))
-            return Turn(None, known)
+            return Turn(None, known, "InvalidSpec")
         if isinstance(task, Make):
             held = self._at_hand(key, task)
             assert held.wanted is not None
@@ -96,7 +104,7 @@ class Turns:
         if ledger is None or ledger.deleting or (is_doomed and not left_alone):
             return self._away(key, task.source, held, known)
         if not ledger.document:
-            return Turn(None, known)  # rebuilt from tags: what was declared is not known, so nothing is done
+            return Turn(None, known, "Unknown")  # rebuilt from tags: what was declared is not known, so nothing is done
         return self._towards(key, task, held, wanted_from(ledger), brake)
 
     def stalled(self, key: str, task: Task, mistakes: Sequence[UserError]) -> None:
@@ -137,14 +145,15 @@ class Turns:
 
     def _towards(self, key: str, task: Task, held: _Held, wanted: Wanted, brake: str = "") -> Turn:
         outcome = held.reconciler.pass_(wanted)
+        about: Mapping[str, Any] = {"deployment": key, "generation": outcome.ledger.generation}
         for action in outcome.plan.writes if outcome.wrote else ():
             if action.verb == "adopt":
-                self.log.info("resource.adopted", deployment=key, node=action.node, what=action.because)
+                self.log.info("resource.adopted", **about, node=action.node, what=action.because)
             elif action.is_drift:
                 said = told(action.differences) or "it was deleted outside"
-                self.log.info("drift.repaired", deployment=key, node=action.node, what=said)
+                self.log.info("drift.repaired", **about, node=action.node, what=said)
         for each in outcome.named:
-            self.log.info("drift.attributed", deployment=key, node=each.node, who=each.who, by=each.event, at=each.changed)
+            self.log.info("drift.attributed", **about, node=each.node, who=each.who, by=each.event, at=each.changed)
         ledger = outcome.ledger
         mistakes = task.mistakes if isinstance(task, Keep) else ()
         notes = [each for each in (brake, task.because if isinstance(task, Keep) else "") if each]
@@ -153,7 +162,9 @@ class Turns:
         status = status_of(ledger, outcome.view, outcome.plan, url)
         status |= (problem(mistakes) if mistakes else {}) | ({"notes": notes} if notes else {})
         self._report(key, task.source, status)
-        return Turn(after_outcome(outcome), Known.by(ledger))
+        self.sites[ledger.environment].survey.settle(key, outcome, wanted)
+        ready = next(each["reason"] for each in status["conditions"] if each["type"] == "Ready")
+        return Turn(after_outcome(outcome), Known.by(ledger, ids_in(outcome.view.snapshot)), ready)
 
     def _anew(self, key: str, task: Make, known: Known) -> Turn:
         """Declared again while its deletion goes on: that ends first, and then it is another deployment of that name."""
@@ -168,12 +179,12 @@ class Turns:
             self.log.info("deployment.deleting", deployment=key, left=len(outcome.plan.standings), because=because)
             left = [node.replace("#", " ") for node in outcome.plan.standings]
             self._report(key, source, {"deleting": True, "left": left, "because": because})
-            return Turn(LASTING_S if outcome.is_stuck else _DELETING_S, known)
+            return Turn(LASTING_S if outcome.is_stuck else _DELETING_S, known, "Deleting")
         self._let_go(key)
         self._report(key, source, None)
         is_retained = outcome is not None and outcome.ended == "retained"
         self.log.info("deployment.retained" if is_retained else "deployment.deleted", deployment=key)
-        return Turn(None, None)
+        return Turn(None, None, "Retained" if is_retained else "Deleted")
 
     def _report(self, key: str, source: str, status: Mapping[str, Any] | None) -> None:
         """Write the status to the source where it says something new. A source that refuses it stops no pass."""

@@ -42,6 +42,7 @@ class Outcome:
     left: tuple[Trouble, ...] = ()  # what a deletion leaves, since it is another's by now
     suspended: bool = False  # it is left alone, by its document or by a person: nothing was done
     named: tuple[DriftRecord, ...] = ()  # drift, earlier drift too, of which it is known since this pass who made it
+    etag: str = ""  # version of the ledger as this pass leaves it
     more: bool = False  # this pass left what only another finds to do: tags to set on the log group, generations to collect
 
     @property

@@ -42,6 +42,7 @@ class Witness:
     _paid: datetime = _LONG_AGO  # when the lookups that were made are paid for
     _refused: datetime = _LONG_AGO  # until when it is not asked again
     _due: dict[_Key, datetime] = field(default_factory=dict[_Key, datetime])  # when each record is asked for again
+    _last: datetime = _LONG_AGO  # when it was asked last
 
     def heard(
         self, ledger: Ledger, resources: Sequence[Resource], snapshot: Snapshot, driver: Driver, now: datetime
@@ -50,6 +51,7 @@ class Witness:
 
         resources: the deployment's own and those that it shares.
         """
+        self._see_to_the_clock(now)
         named: list[DriftRecord] = []
         open_ = [each for each in ledger.drifts if not each.who]
         ours = self.ours() if open_ else ""
@@ -88,6 +90,13 @@ class Witness:
                     return replace(record, who=by.who, event=by.event, changed=rfc3339(by.at)), ""
         is_over = age >= DELIVERED and (answered or not names or now < self._refused)
         return (replace(record, who=UNKNOWN) if is_over or age >= _HOPELESS else record), denial
+
+    def _see_to_the_clock(self, now: datetime) -> None:
+        """Times that a clock which jumped back has left ahead would keep everybody from asking for hours."""
+        with self._lock:
+            if now + _EVERY * _BURST < self._last:
+                self._paid, self._refused, self._due = _LONG_AGO, _LONG_AGO, {}
+            self._last = now
 
     def _may_ask(self, key: _Key, lookups: int, age: timedelta, now: datetime) -> bool:
         with self._lock:

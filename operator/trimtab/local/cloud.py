@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from trimtab.local.clock import MOST_SPEED, VirtualClock, pass_time
 from trimtab.local.faults import Dropped, Faults
@@ -24,9 +25,11 @@ from trimtab.local.neighbours import Neighbours
 from trimtab.local.overlay import Context, Executor, ServiceError, World, method_name
 from trimtab.local.principals import Principals
 from trimtab.local.protocol import Operation, Request, Response, answer, arguments_of, operation_of, refusal
+from trimtab.local.s3_regions import is_bound, redirect
 from trimtab.local.security import Key, check_origin, check_signature
 from trimtab.local.signals import Signals
 from trimtab.local.store import SqliteStore
+from trimtab.local.throttle import Throttle
 from trimtab.local.trail import Asked, Trail, refused_in
 
 log = logging.getLogger("trimtab.local")
@@ -85,6 +88,7 @@ class Cloud:
         self._journal: deque[Entry] = deque(maxlen=_JOURNAL)
         self._number = 0
         self._faults = Faults()
+        self._throttle = Throttle(time.monotonic)
         self.http = HttpPlane()
         self.http.start()
         self.world = World(
@@ -193,6 +197,7 @@ class Cloud:
     def _faulty(self, asked: Asked) -> Response:
         """Serve, with the faults that are due before or after the effect."""
         operation, who = asked.operation, asked.principal.arn
+        self._throttle.strike(operation.service, operation.name)
         self._faults.strike(operation.service, operation.name, "before", who)
         response = self._remembered(asked)
         self._faults.strike(operation.service, operation.name, "after", who)
@@ -225,6 +230,11 @@ class Cloud:
             raise ServiceError("UnknownOperationException", f"the local cloud's {operation.service} has no {name}", 400)
         if request.path.startswith("/moto-api"):
             raise ServiceError("AccessDenied", "this is not part of AWS", 403)
+        if is_bound(operation):
+            bucket = unquote(request.path).strip("/").partition("/")[0]
+            there = self.neighbours.region_of(bucket)
+            if there not in ("", asked.region):
+                return redirect(request.method, bucket, there, asked.request_id)
         return self.neighbours.handle(request, reading=self._reads(request, operation))
 
     def _reads(self, request: Request, operation: Operation) -> bool:
@@ -242,6 +252,10 @@ class Cloud:
             elif request.method == "DELETE":
                 self._faults.clear()
             return _plain(200, {"faults": self._faults.shown()})
+        if request.path == "/_trimtab/throttle" and request.method in ("GET", "POST"):
+            if request.method == "POST":
+                self._throttle.turn(on=_asked_in(request.body, "on", bool))
+            return _plain(200, {"on": self._throttle.is_on, "buckets": self._throttle.shown()})
         if request.path == "/_trimtab/clock" and request.method in ("GET", "POST"):
             left = self._told(request.body) if request.method == "POST" else 0.0
             now = self.clock.now().isoformat(timespec="milliseconds")

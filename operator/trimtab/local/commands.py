@@ -220,6 +220,14 @@ def trail(folder: Path, delay_s: float) -> None:
     _own(folder, "POST", "trail", {"delaySeconds": delay_s})
 
 
+def throttle(folder: Path, *, on: bool | None = None) -> dict[str, Any]:
+    """Hold callers to AWS's limits of calls, or no longer; None: only look. Raises UserError.
+
+    Returns on, and buckets: of each class that was called, its limits, its lowest, and the calls taken and refused.
+    """
+    return _own(folder, "GET", "throttle", None) if on is None else _own(folder, "POST", "throttle", {"on": on})
+
+
 def user(folder: Path, name: str) -> dict[str, str]:
     """The variables with which AWS clients act as a user of IAM, who is made if need be. Raises UserError."""
     variables = environment(folder)

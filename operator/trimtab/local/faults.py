@@ -1,8 +1,8 @@
-"""Faults that a person injects: throttling, refusals, server errors, silence and resets, before or after the effect.
+"""Faults that a person injects: throttling, refusals, expired credentials, server errors, silence and resets.
 
-A fault names a service and an operation and is due a number of times.
+They strike before or after the effect. A fault names a service and an operation and is due a number of times.
 Source: the common errors of each service's API reference; Amazon S3 API, error responses (SlowDown, 503); IAM User Guide,
-"Troubleshoot access denied error messages".
+"Troubleshoot access denied error messages"; Amazon S3 API, error responses (ExpiredToken).
 """
 
 import json
@@ -13,9 +13,9 @@ from typing import Any, cast
 
 from trimtab.local.overlay import ServiceError
 
-KINDS = ("throttle", "denied", "serverError", "timeout", "reset")
+KINDS = ("throttle", "denied", "expired", "serverError", "timeout", "reset")
 MOMENTS = ("before", "after")
-_THROTTLE: Mapping[str, tuple[str, int]] = {
+THROTTLED: Mapping[str, tuple[str, int]] = {  # (code, status) by service; others say ThrottlingException
     "s3": ("SlowDown", 503),
     "apigateway": ("TooManyRequestsException", 429),
     "apigatewayv2": ("TooManyRequestsException", 429),
@@ -30,6 +30,11 @@ _DENIED: Mapping[str, tuple[str, int]] = {
     "iam": ("AccessDenied", 403),
     "sts": ("AccessDenied", 403),
     "ec2": ("UnauthorizedOperation", 403),
+}
+_EXPIRED: Mapping[str, tuple[str, int, str]] = {
+    "s3": ("ExpiredToken", 400, "The provided token has expired."),
+    "ec2": ("RequestExpired", 400, "Request has expired."),
+    **dict.fromkeys(("elbv2", "iam", "sts"), ("ExpiredToken", 403, "The security token included in the request is expired")),
 }
 _MOST_SECONDS = 120.0
 
@@ -90,10 +95,14 @@ class Faults:
         if due.kind in ("timeout", "reset"):
             raise Dropped(min(due.seconds, _MOST_SECONDS) if due.kind == "timeout" else 0.0)
         if due.kind == "throttle":
-            code, status = _THROTTLE.get(service, ("ThrottlingException", 400))
+            code, status = THROTTLED.get(service, ("ThrottlingException", 400))
             raise ServiceError(code, "Rate exceeded (injected)", status)
         if due.kind == "denied":
             raise _denied(service, operation, principal)
+        if due.kind == "expired":
+            told = "The security token included in the request is expired"
+            code, status, message = _EXPIRED.get(service, ("ExpiredTokenException", 400, told))
+            raise ServiceError(code, message, status)
         raise ServiceError("InternalError" if service == "s3" else "InternalFailure", "injected", 500)
 
 

@@ -191,6 +191,14 @@ class Neighbours:
 
     # --- from inside ---
 
+    def region_of(self, bucket: str) -> str:
+        """Where a bucket is; "" for one that is not there."""
+        from moto.backends import get_backend
+
+        with self.lock:
+            buckets: Mapping[str, Any] = cast(Any, get_backend)("s3")[self._account]["aws"].buckets
+            return str(buckets[bucket].region_name) if bucket in buckets else ""
+
     def ask(self, service: str, method: str, uri: str, body: bytes = b"", *, reading: bool) -> Response:
         """Make a request as a client would, but unsigned. A POST's body is a form. Raises ServiceError."""
         credential = f"Credential=local/{self._scope}/{service}/aws4_request"

@@ -181,6 +181,13 @@ CODES: Mapping[str, Code] = {
         "The operator's configuration limits each source to namespaces.",
         "Move the document, or allow the namespace there.",
     ),
+    "TT3013": Code(
+        "A ledger is not as trimtab left it",
+        "It was edited, it is another deployment's, or a later trimtab wrote it. Nothing is done about its deployment: what "
+        "serves goes on serving.",
+        "Put its last version back, or delete the object: identity, hold and quarantine are found in the tags of what "
+        "exists, and all of that is taken up again. History and verdicts are lost.",
+    ),
     "TT4001": Code("Files are not at hand", "They must be sent, and their folder is not here.", "Apply from that folder."),
     "TT4002": Code("uv is not here", "Wheels are installed into an image with uv.", "Install uv."),
     "TT4003": Code("A package cannot be installed", "See what uv says.", "Correct the requirements."),

@@ -95,7 +95,9 @@ class SourceConfig(Model):
         "none", "Namespaces that it may speak for; all when left out.", (), max_length=100, examples=[["vision"]]
     )
     interval: Interval | None = field(
-        "none", "How often it is looked at where nothing says that it changed; 2s for a folder, 10s else.", None
+        "none",
+        "How often it is looked at where nothing says that it changed; 2s for a folder, 5s for Git, 10s for S3.",
+        None,
     )
 
     @model_validator(mode="after")
@@ -143,6 +145,15 @@ class OperatorSpec(Model):
         "127.0.0.1:8081",
         max_length=261,
         pattern=r"^[^\s:]+:[0-9]{1,5}$",
+    )
+    traces: str | None = field(
+        "none",
+        "Base URL of an OpenTelemetry collector that takes OTLP over HTTP: a span for each pass, its calls beneath. "
+        "OTEL_* variables override it.",
+        None,
+        max_length=2048,
+        pattern=r"^https?://[^\s@]+$",
+        examples=["http://collector:4318"],
     )
     logs: LogConfig = field("none", "What it writes on stderr.", LogConfig)
 

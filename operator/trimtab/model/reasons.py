@@ -33,6 +33,7 @@ REASONS: Mapping[str, str] = {
     "InvalidPlan": "A saved plan was edited, is of another version, or is no saved plan.",
     "InvalidSpec": "The document asks for what cannot be.",
     "InvalidYAML": "The file cannot be read.",
+    "LedgerEdited": "What is remembered of the deployment was changed by somebody else. Nothing is touched meanwhile.",
     "LoadBalancerFailed": "The load balancer could not be made.",
     "ModelUnusable": "What the training job left is no model.",
     "NameTaken": "The name is taken by something that is not ours; both are named. policy.adoption may let it be adopted: "

@@ -60,6 +60,7 @@ class Trouble:
 
 
 _OK = Standing("ok")
+GIVEN_UP = ("RolledBack", "RolloutFailed")  # reasons of a release that the platform gave up
 # What is worse comes first: it is what a person must see.
 _WORST = ("refused", "broken", "unknown", "moving", "pending", "ok")
 
@@ -101,7 +102,7 @@ def conditions(
         return Condition(type_, status, reason, message, generation, held[1] if held[0] == status else at)
 
     troubles = [each for each in troubles if not plan.standings.get(each.node, _OK).is_ok]  # the rest are over
-    stuck = stuck_on(plan, troubles)
+    stuck = stuck_on(plan, troubles) or _given_up(plan)
     settled = plan.is_converged
     stages = [condition(type_, *_stage(graph, plan, snapshot, members)) for type_, members in STAGE_CONDITIONS.items()]
     drift = [
@@ -131,6 +132,14 @@ def stuck_on(plan: Plan, troubles: Sequence[Trouble]) -> tuple[str, str] | None:
         if node in lasting and not each.is_ok:
             return lasting[node].reason, f"{node}: {lasting[node].because}"
         if each.is_ in ("broken", "refused") or each.reason == "AccessDenied":
+            return each.reason, f"{node}: {each.because}"
+    return None
+
+
+def _given_up(plan: Plan) -> tuple[str, str] | None:
+    """What the platform gave up: nothing that goes on beside it, such as the tag that remembers it, will mend that."""
+    for node, each in plan.standings.items():
+        if each.is_ == "broken" and each.reason in GIVEN_UP:
             return each.reason, f"{node}: {each.because}"
     return None
 

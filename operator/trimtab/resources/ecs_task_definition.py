@@ -38,6 +38,7 @@ from trimtab.resources.shared import (
     allow,
     ask,
     chunks,
+    common_prefix,
     insist,
     known,
     tag_changes,
@@ -89,7 +90,7 @@ class EcsTaskDefinition:
     name = "ecs.TaskDefinition"
     rank = 90
     rights: Mapping[Verb, tuple[Right, ...]] = {
-        "observe": allow("*", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"),
+        "observe": allow("*", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions", "ecs:ListTaskDefinitionFamilies"),
         "create": allow(_ARN, "ecs:RegisterTaskDefinition", "ecs:TagResource", when=WHEN_TAGGED_SO)
         + allow("{task_role}", "iam:PassRole", when={"iam:PassedToService": "ecs-tasks.amazonaws.com"})
         + allow("{execution_role}", "iam:PassRole", when={"iam:PassedToService": "ecs-tasks.amazonaws.com"}),
@@ -162,6 +163,18 @@ class EcsTaskDefinition:
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
+
+
+def active_families(wanted: Sequence[str]) -> Steps[frozenset[str]]:
+    """Which of those families have an ACTIVE revision: 1 list per 100 of the account, where each would take a describe.
+
+    Raises Failure.
+    """
+    if not wanted:
+        return frozenset()
+    arguments = without_empty({"status": "ACTIVE", "familyPrefix": common_prefix(wanted)})
+    listed = yield Call("ecs", "ListTaskDefinitionFamilies", arguments)
+    return frozenset(listed.get("families", ())) & frozenset(wanted)
 
 
 def _describe(name: str) -> Call:

@@ -1,6 +1,6 @@
 """Texts of files -> a Listing: what every source that has files shares. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,15 +32,19 @@ def local_sources(document: Document) -> Iterator[str]:
             yield part.source
 
 
-def listing_of(texts: Mapping[str, bytes], place: Place, version: str = "", commit: str = "") -> Listing:
+def listing_of(
+    texts: Mapping[str, bytes], place: Place, version: str = "", commit: str = "", gone: Collection[str] = ()
+) -> Listing:
     """All documents of those files; a file with a mistake is refused whole.
 
     texts: by path in the source. place: where a document's paths stand, and its mark; it may raise UserError, which refuses
-    the file. Documents of other groups, and Environments, are skipped. One name in two files is a mistake of both.
+    the file. gone: paths that are missing, and may be on their way back: what stands elsewhere by now was moved. Those of
+    other groups, and Environments, are skipped. One name in two files is a mistake of both.
     """
+    _bound(len(texts), "files")  # before they are parsed: more than are remembered would be parsed anew at every look
     declared: dict[str, Declared] = {}
     refused: dict[str, Refused] = {}
-    for path, text in sorted(texts.items()):
+    for path, text in sorted(texts.items(), key=lambda each: (each[0] in gone, each[0])):
         parsed = _parsed(path, text)
         if isinstance(parsed, Refused):
             refused[path] = parsed
@@ -54,15 +58,21 @@ def listing_of(texts: Mapping[str, bytes], place: Place, version: str = "", comm
                     continue
                 each = Declared(document, folder, mark, commit)
                 if each.key in declared:
+                    if path in gone:
+                        continue
                     _refuse_both(each, declared[each.key], refused)
                 declared.setdefault(each.key, each)
     kept = {key: each for key, each in declared.items() if each.file not in refused}
-    if len(kept) > MOST_DOCUMENTS:
-        raise UserError(
-            f"{len(kept)} documents; a source may have {MOST_DOCUMENTS}",
-            code="TT2012", fix="divide it into several sources",
-        )  # fmt: skip
+    _bound(len(kept), "documents")
     return Listing(kept, tuple(refused.values()), version)
+
+
+def _bound(count: int, what: str) -> None:
+    if count > MOST_DOCUMENTS:
+        raise UserError(
+            f"{count:,} {what}; a source may have {MOST_DOCUMENTS:,}",
+            code="TT2012", fix="divide it into several sources; what was read before stays in force meanwhile",
+        )  # fmt: skip
 
 
 @lru_cache(MOST_DOCUMENTS)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from trimtab.core.errors import Transient
 from trimtab.engine.declared import Listing
@@ -37,16 +37,19 @@ class _File:
 
 @dataclass(slots=True)
 class FolderSource:
-    """root: where the documents are, at any depth. now: seconds since the epoch, as files have them.
+    """root: where the documents are, at any depth.
 
-    pause: wait for a stop.
+    now: seconds since the epoch, as files have them; it may jump. monotonic: seconds that never go back. pause: wait for a
+    stop.
     """
 
     root: Path
     interval_s: float = 2.0
     now: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
     pause: Callable[[threading.Event, float], object] = threading.Event.wait
     _files: dict[str, _File] = field(default_factory=dict[str, _File])
+    _root: tuple[int, int] | None = None  # device and inode of the folder when there was something in it
 
     @property
     def name(self) -> str:
@@ -55,13 +58,15 @@ class FolderSource:
     def read(self) -> Listing:
         """Raises Transient where the folder is not there or cannot be listed: nothing is concluded from that."""
         found = self._found()
-        now = self.now()
+        self._check_emptiness(found)
+        now, missed = self.now(), self.monotonic()
         for path, status in found.items():
             self._look(path, status, now)
         for path in self._files.keys() - found.keys():
-            self._miss(path, now)
+            self._miss(path, missed)
         texts = {path: each.text for path, each in self._files.items() if each.size <= MAX_BYTES}
-        listing = listing_of(texts, self._place)
+        gone = {path for path, each in self._files.items() if each.gone_since is not None}
+        listing = listing_of(texts, self._place, gone=gone)
         huge = tuple(too_large(path, each.size) for path, each in self._files.items() if each.size > MAX_BYTES)
         return Listing(listing.declared, (*listing.refused, *huge)) if huge else listing
 
@@ -80,6 +85,18 @@ class FolderSource:
         fresh = file.with_suffix(f".{os.getpid()}")
         fresh.write_text(json.dumps(status, indent=1) + "\n")
         fresh.replace(file)
+
+    def _check_emptiness(self, found: Mapping[str, os.stat_result]) -> None:
+        """Raise Transient where another folder, an empty one, is there by now: so looks a mount that is gone."""
+        try:
+            status = self.root.stat()
+        except OSError as error:
+            _raise(error)
+        root = (status.st_dev, status.st_ino)
+        if found:
+            self._root = root
+        elif self._root not in (None, root):
+            raise Transient(f"{self.root} is another folder than before, and an empty one: is something not mounted?")
 
     def _found(self) -> dict[str, os.stat_result]:
         """Stat of every document's file, by its path. Links that leave the folder are not followed."""
@@ -118,7 +135,7 @@ class FolderSource:
     def _miss(self, path: str, now: float) -> None:
         known = self._files[path]
         since = known.gone_since if known.gone_since is not None else now
-        if not 0 <= now - since < GONE_S:
+        if now - since >= GONE_S:
             del self._files[path]
         else:
             self._files[path] = _File(known.mark, known.text, known.size, since)
@@ -149,5 +166,5 @@ def _mark(status: os.stat_result) -> str:
     return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}"
 
 
-def _raise(error: OSError) -> None:
+def _raise(error: OSError) -> NoReturn:
     raise Transient(f"{error.filename} cannot be listed: {error.strerror}") from error

@@ -48,7 +48,7 @@ class GitSource:
     path: str = ""
     status: str = ""
     allowed: Path | None = None
-    interval_s: float = 10.0
+    interval_s: float = 5.0  # one request for the refs; a commit that nothing is to be trained for serves within 10 s
     now: Callable[[], float] = time.time
     pause: Callable[[threading.Event, float], object] = threading.Event.wait
     _at: ObjectID | None = None
@@ -96,6 +96,7 @@ class GitSource:
     def _listed(self, commit: Commit) -> Listing:
         store = self.remote.objects().object_store
         top = self._top(store, commit)
+        self._check_emptiness(store, top, commit)
         texts: dict[str, bytes] = {}
         ids: dict[str, ObjectID] = {}
         huge: list[tuple[str, int]] = []
@@ -127,6 +128,21 @@ class GitSource:
                 code="TT6009", fix="correct the path; nothing is deleted meanwhile",
             )  # fmt: skip
         return found[1]
+
+    def _check_emptiness(self, store: BaseObjectStore, top: ObjectID, commit: Commit) -> None:
+        """Who removes the last file by a commit on what was read means it; a push from elsewhere may be a slip.
+
+        Raises UserError: the brake alone would let the few documents of a small source go.
+        """
+        is_empty = next(iter(blobs(store, top)), None) is None
+        if is_empty and (self._at is None or self._at not in commit.parents):
+            raise UserError(
+                f"commit {commit.id.decode()[:12]} of {shown(self.remote.url)} has no files, and does not follow on what "
+                "was read last",
+                code="TT6009",
+                fix="push what was there again; if all is to go, add any file, or `trimtab delete` each. Nothing is deleted "
+                "meanwhile",
+            )  # fmt: skip
 
     def _place(self, store: BaseObjectStore, top: ObjectID, document: Document, id: ObjectID) -> tuple[Path, str]:
         """The folder that a document's paths stand below, written out; and the mark of both. Raises UserError."""

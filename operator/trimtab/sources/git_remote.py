@@ -25,6 +25,7 @@ from dulwich.repo import Repo
 from trimtab.core.errors import Conflict, Denied, Transient, UserError
 
 _PATIENCE_S = 30.0
+_ONCE = urllib3.Retry(total=5, connect=0, read=0, status=0, other=0)  # redirects are followed; a silence is not tried again
 _MOST_PACKS = 50  # each fetch leaves one; beyond that the copy is made anew
 _SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=10 -o ServerAliveCountMax=3"
 _SCHEMES = ("https", "http", "ssh", "file")
@@ -108,9 +109,12 @@ class Remote:
         config = ConfigDict()
         config.set((b"http",), b"timeout", str(self.patience_s).encode())
         try:
-            yield get_transport_and_path(
+            client, path = get_transport_and_path(
                 self.url, config=config, quiet=True, ssh_command=os.environ.get("GIT_SSH_COMMAND", _SSH)
             )
+            if pool := getattr(client, "pool_manager", None):  # of HTTP
+                pool.connection_pool_kw["retries"] = _ONCE
+            yield client, path
         except HTTPUnauthorized as error:
             raise Denied(f"{name} refuses us: it asks for a user and a password or token") from error
         except NotGitRepository as error:

@@ -79,7 +79,7 @@ class S3Source:
             return self._not_whole()
         self._restless = None
         texts = {path: text for path, (_, text) in self._texts.items()}
-        listing = listing_of(texts, lambda document: self._place(whole, document))
+        listing = listing_of(texts, lambda document: self._place(whole, document), gone=self._gone)
         huge = [too_large(path, each.size) for path, each in whole.items() if is_document(path) and each.size > MAX_BYTES]
         return Listing(listing.declared, (*listing.refused, *huge))
 

@@ -9,10 +9,11 @@ import samples_compile as samples
 from trimtab.cli.diagnosis import account, finding
 from trimtab.cli.diagnosis.finding import Denial
 from trimtab.cli.diagnosis.quotas import quota_findings
-from trimtab.cli.diagnosis.rights import Question, questions, rights_finding
+from trimtab.cli.diagnosis.rights import Question, questions, rights_finding, rights_of
 from trimtab.core.kind import Call, Failure
 from trimtab.model.load import load
 from trimtab.resources import KINDS
+from trimtab.resources.beside import BESIDE
 
 GIB = 1 << 30
 
@@ -166,18 +167,22 @@ def environment(**spec: Any) -> Any:
     return load(json.dumps(document).encode(), "e.json")[0].value
 
 
-def test_every_right_of_every_kind_is_asked_for():
-    asked = questions(KINDS.values(), environment())
-    declared = {right.action for kind in KINDS.values() for rights in kind.rights.values() for right in rights}
-    assert {action for each in asked for action in each.actions} == declared
+ALL = tuple(rights_of(KINDS.values(), BESIDE))
+
+
+def test_every_right_of_every_kind_and_beside_them_is_asked_for():
+    asked = questions(ALL, environment())
+    actions = {action for each in asked for action in each.actions}
+    assert actions == {right.action for right in ALL}
+    assert {"cloudtrail:LookupEvents", "ecs:ListTasks", "logs:GetLogEvents", "iam:PassRole"} <= actions
+    state = [each for each in asked if each.resource == f"arn:aws:s3:::{environment().spec.buckets.state}/*"]
+    assert state[0].actions == ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
     assert not [each for each in asked if "{" in each.resource or any("{" in value for _, value in each.context)]
 
 
 def test_passing_a_role_that_is_not_declared_is_not_asked_for():
     roles = {"training": "arn:aws:iam::123456789012:role/t", "execution": "arn:aws:iam::123456789012:role/e"}
-    passed = {
-        each.resource for each in questions(KINDS.values(), environment(roles=roles)) if "iam:PassRole" in each.actions
-    }
+    passed = {each.resource for each in questions(ALL, environment(roles=roles)) if "iam:PassRole" in each.actions}
     assert passed == set(roles.values())
 
 

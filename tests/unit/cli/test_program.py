@@ -12,7 +12,7 @@ from trimtab.cli.init import TEMPLATES
 from trimtab.cli.main import COMMANDS, program, run
 
 EXAMPLE = Path("examples/digits/deployment.yaml")
-HEAVY = ("boto3", "botocore", "kopf", "pydantic", "rich", "yaml", "moto")
+HEAVY = ("boto3", "botocore", "kopf", "opentelemetry", "pydantic", "rich", "yaml", "moto")
 
 
 @pytest.mark.parametrize("word", ["--version", "--help"])
@@ -52,6 +52,18 @@ def test_a_mistake_shows_its_place_a_caret_and_a_fix(tmp_path, capsys):
     assert lines[0].endswith("spec.serving.replicas.min: must be 1 or more, not 0 [TT1012 InvalidSpec]")
     assert lines[2].index("^") == lines[1].index("0}") if "0}" in lines[1] else True
     assert lines[3] == "  fix: set min to 1 or more, or leave it out (2 is the default)"
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "told"),
+    [
+        ("--sweep", "7x", "sweep: '7x' is no duration"),
+        ("--traces", "collector:4318", "traces: 'collector:4318' does not match"),
+    ],
+)
+def test_a_flag_of_the_operator_that_cannot_be_is_a_mistake_and_no_bug(flag, value, told, capsys):
+    assert run(["run", "--folder", ".", flag, value]) == 1
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["validate"], ["plan"], ["apply"]])

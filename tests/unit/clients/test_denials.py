@@ -75,11 +75,25 @@ def test_an_encoded_message_that_differs_each_time_is_left_out():
     assert "8Hf0x" not in sentence(Asked("ec2", "DescribeVpcs", {}), "UnauthorizedOperation", message, me)
 
 
-@pytest.mark.parametrize("code", ["ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch"])
-def test_bad_credentials_are_no_missing_right(code):
-    told = sentence(UPDATE, code, "The security token included in the request is ...", nobody_is_asked)
-    assert "may not" not in told
-    assert "AWS_PROFILE" in told
+@pytest.mark.parametrize(
+    ("code", "message", "mend"),
+    [
+        ("ExpiredToken", "The provided token has expired.", "have expired: renew them (aws sso login"),
+        ("ExpiredTokenException", "The security token included in the request is expired", "have expired: renew them"),
+        ("InvalidClientTokenId", "The security token included in the request is invalid.", "correct AWS_PROFILE"),
+        ("UnrecognizedClientException", "The security token included in the request is invalid.", "correct AWS_PROFILE"),
+        ("InvalidToken", "The provided token is malformed", "session token is none"),
+        ("SignatureDoesNotMatch", "The request signature we calculated does not match", "correct AWS_PROFILE or the secret"),
+        ("InvalidSignatureException", "The request signature we calculated does not match", "the secret key does not go"),
+        ("InvalidSignatureException", "Signature expired: 20261101T1 is now earlier than 20261101T2", "clock is off"),
+        ("RequestTimeTooSkewed", "The difference between the request time and the current time", "clock is off"),
+    ],
+)
+def test_bad_credentials_are_no_missing_right_and_say_whose_and_what_was_asked(code, message, mend):
+    told = sentence(UPDATE, code, message, me)
+    assert told.startswith(f"{me()} cannot ecs:UpdateService: ")
+    assert mend in told
+    assert sentence(UPDATE, code, message, str).startswith("this caller cannot ecs:UpdateService: ")
 
 
 @pytest.mark.parametrize(

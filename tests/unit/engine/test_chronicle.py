@@ -6,7 +6,7 @@ import pytest
 
 from trimtab.engine.amend import let_go, refreshed, retrained, retried, rolled_back
 from trimtab.engine.chronicle import chronicled
-from trimtab.engine.ledger import Ledger, Revision, Since, _ledger_from
+from trimtab.engine.ledger import Ledger, Revision, Since, ledger_in
 from trimtab.model.events import EVENTS
 from trimtab.plan.events import Act
 from trimtab.plan.status import Condition, Trouble
@@ -125,4 +125,4 @@ def test_events_survive_in_the_ledger():
 
     ledger = chronicled(LEDGER, EDITED, AT)
     ledger = replace(ledger, acts=(Act("create", "n", "", "Created", "m", AT),), stages={"training": Since("ok", AT)})
-    assert _ledger_from(json.loads(json.dumps(asdict(ledger)))) == ledger
+    assert ledger_in(json.loads(json.dumps(asdict(ledger)))) == ledger

@@ -13,7 +13,7 @@ from trimtab.core.times import rfc3339
 from trimtab.engine.amend import retried
 from trimtab.engine.chronicle import chronicled
 from trimtab.engine.drifts import fights_of, unfought, with_drift, with_repaired
-from trimtab.engine.ledger import Ledger, Since, _ledger_from
+from trimtab.engine.ledger import Ledger, Since, ledger_in
 from trimtab.engine.wanted import Wanted
 from trimtab.graph.node import graph_of
 from trimtab.plan.drift import Rules, settled_digest
@@ -136,6 +136,6 @@ def test_a_fight_that_a_person_must_settle_is_an_event_once():
 
 def test_records_come_back_from_the_ledger_as_they_were():
     ledger = passed(LEDGER, 9)
-    assert _ledger_from(json.loads(json.dumps(asdict(ledger)))) == ledger
+    assert ledger_in(json.loads(json.dumps(asdict(ledger)))) == ledger
     older = {name: value for name, value in asdict(LEDGER).items() if name != "drifts"}
-    assert _ledger_from(json.loads(json.dumps(older))).drifts == ()
+    assert ledger_in(json.loads(json.dumps(older))).drifts == ()

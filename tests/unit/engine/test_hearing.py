@@ -1,12 +1,15 @@
 """Whose deployment an event is about, by the names in it; and a queue that is no more than a hint."""
 
 import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
 from trimtab.core.kind import Failure
-from trimtab.engine.hearing import Ear, concerned, index_of, names_of
+from trimtab.engine.hearing import Ear, concerned, ids_in, index_of, names_of
 from trimtab.engine.ledger import Ledger, Resource
+from trimtab.plan.snapshot import Absent, Found, Snapshot
 
 ME, ANA = "arn:aws:iam::123456789012:user/trimtab", "arn:aws:iam::123456789012:user/ana"
 ONE = frozenset({"vision-digits-0a1b2c", "vision-digits-0a1b2c3d4e5f", "trimtab-local", "a1b2c3d4e5"})
@@ -21,6 +24,15 @@ def test_names_are_the_parts_of_what_is_its_own():
     shared = Resource("elbv2.LoadBalancer/shared", "elbv2.LoadBalancer", "trimtab-shared", shared=True)
     ledger = Ledger("u", "vision", "digits", "local", "123456789012", "r", resources=(own, stage, shared))
     assert names_of(ledger) == {"trimtab-local", "vision-digits-0a1b2c", "a1b2c3d4e5"}
+
+
+def test_ids_that_aws_gave_are_names_once_they_were_seen():
+    key = SimpleNamespace(name="vision-digits", id="k1e2y3k4e5")
+    rule = SimpleNamespace(
+        arn="arn:aws:elasticloadbalancing:r:1:listener-rule/app/shared/50dc6c495c0c9188/f2f7dc8e/9683b2d0"
+    )
+    seen = {"key": Found(key), "rule": Found(rule), "service": Absent(), "gate": Found(object())}
+    assert ids_in(Snapshot(datetime(2026, 11, 26, tzinfo=UTC), seen)) == {"k1e2y3k4e5", "9683b2d0"}
 
 
 def test_what_several_have_is_nobodys_name():

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,12 +10,14 @@ import pytest
 
 from trimtab.clients.clock import SystemClock
 from trimtab.core.errors import Transient
+from trimtab.core.kind import Failure
 from trimtab.engine.board import Configured, Known
 from trimtab.engine.brake import Vanished
 from trimtab.engine.declared import Listing
 from trimtab.engine.ledger import Stored
 from trimtab.engine.operator import Operator
 from trimtab.engine.queue import Priority
+from trimtab.engine.survey import Findings
 
 
 class Time(SystemClock):
@@ -50,8 +52,8 @@ class Memory:
     def __init__(self, failures: int) -> None:
         self.failures = failures
 
-    def all(self) -> tuple[()]:
-        return ()
+    def readable(self) -> tuple[tuple[()], tuple[()]]:
+        return (), ()
 
     def load_vanished(self, source: str) -> Stored:
         if self.failures:
@@ -99,3 +101,58 @@ def test_what_a_pass_learns_meanwhile_hides_no_news(operator):
     operator._board = replace(operator._board, listings={"folder:/models": Listing({})})
     operator._know("vision/digits", Known("local", "folder:/models", "digits.yaml", frozenset({"digits-web"})))
     assert operator._decide() == {"vision/digits"}
+
+
+class Surveyed:
+    """An environment whose sweep has looked."""
+
+    def __init__(self, found: Findings | Failure) -> None:
+        self.survey, self.found = self, found
+        self.ledgers = Memory(failures=0)
+
+    def look(self) -> Findings:
+        if isinstance(self.found, Failure):
+            raise self.found
+        return self.found
+
+
+@dataclass
+class Asked:
+    """A queue that notes what it is asked for, until that is enough."""
+
+    stopping: threading.Event
+    enough: int
+    asked: list[tuple[str, Priority]] = field(default_factory=list)
+
+    def add(self, key: str, priority: Priority) -> None:
+        self.asked.append((key, priority))
+        if len(self.asked) == self.enough:
+            self.stopping.set()
+
+
+@pytest.mark.parametrize(
+    ("found", "queued"),
+    [
+        pytest.param(Findings(frozenset({"v/a", "v/b"})), [("v/c", Priority.SWEEP)], id="one that no pass has settled"),
+        pytest.param(
+            Findings(frozenset({"v/a"}), frozenset({"v/c"})),
+            [("v/b", Priority.SWEEP), ("v/c", Priority.EVENT)],
+            id="one that moved goes ahead of others",
+        ),
+        pytest.param(
+            Failure("denied", "no"),
+            [("v/a", Priority.SWEEP), ("v/b", Priority.SWEEP), ("v/c", Priority.SWEEP)],
+            id="a sweep that could not look",
+        ),
+    ],
+)
+def test_a_sweep_asks_for_passes_of_what_does_not_stand(operator, found, queued):
+    operator.sites["local"] = Surveyed(found)
+    operator._board = replace(operator._board, listings={"folder:/models": None})
+    for name in "abc":
+        operator._know(f"v/{name}", Known("local", "folder:/models", f"{name}.yaml"))
+    operator._know("vision/digits", None)
+    operator._decide()
+    operator.sweep_s, operator.queue = 0.01, Asked(operator.stopping, len(queued))
+    operator._sweep()
+    assert operator.queue.asked == queued

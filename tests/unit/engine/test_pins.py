@@ -44,8 +44,8 @@ def test_a_pin_stays_while_its_text_does():
 
 def test_what_is_newer_is_told_by_name():
     pinned = with_pins(FRESH, TEXTS, "sha256:l", one)
-    assert outdated(pinned, TEXTS, "sha256:l", one) == ()
-    said = outdated(pinned, TEXTS, "sha256:m", lambda uri: two(uri) if "python" in uri else one(uri))
+    assert outdated(pinned.pins, TEXTS, "sha256:l", one) == ()
+    said = outdated(pinned.pins, TEXTS, "sha256:m", lambda uri: two(uri) if "python" in uri else one(uri))
     assert said == (
         "serving: host/python:3.11 is 222222222222 by now, and 111111111111 is used",
         "launcher: this trimtab brings another one than is used",
@@ -57,7 +57,7 @@ def test_what_cannot_be_read_is_not_said_to_be_outdated(error):
     def fails(_: str) -> str:
         raise error
 
-    assert outdated(with_pins(FRESH, TEXTS, "sha256:l", one), TEXTS, "sha256:l", fails) == ()
+    assert outdated(with_pins(FRESH, TEXTS, "sha256:l", one).pins, TEXTS, "sha256:l", fails) == ()
 
 
 def test_a_tag_is_read_once_in_ten_minutes_whoever_asks_and_anew_for_a_pin():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from trimtab.engine.queue import BackOff, Line, Priority, WorkQueue
 
-EDIT, EVENT, SWEEP = Priority
+EDIT, EVENT, FLEET, SWEEP = Priority
 
 
 def taken(line: Line, now: float = 0.0) -> list[str]:
@@ -76,6 +76,16 @@ def test_what_is_dropped_has_no_turn():
     assert taken(line, 9.0) == []
 
 
+def test_a_worker_that_is_there_for_edits_leaves_the_rest_to_others():
+    line = Line()
+    line.add("a", FLEET, 0.0)
+    assert line.take(0.0, EDIT) is None
+    line.add("b", EDIT, 0.0)
+    line.add("a", EDIT, 0.0)
+    assert [line.take(0.0, EDIT).key for _ in range(2)] == ["b", "a"]
+    assert line.take(0.0) is None
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(list(Priority)), st.booleans()), max_size=40))
 def test_no_key_is_lost_or_has_two_turns_at_once(asked):
     line, busy, owed, now = Line(), set(), set(), 0.0
@@ -92,6 +102,48 @@ def test_no_key_is_lost_or_has_two_turns_at_once(asked):
     while busy:
         line.done(busy.pop(), now)
     assert set(taken(line, now)) == owed
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["later", "add", "take", "done", "drop"]), st.sampled_from("abc"), st.integers(0, 5)))
+)
+def test_what_is_due_later_rings_when_the_earliest_word_says_so(asked):
+    line, now = Line(), 0.0
+    due, later, busy, again = set(), {}, set(), set()
+    for what, key, after in asked:
+        now += 1.0
+        if what == "later":
+            line.add_later(key, now + after, EVENT)
+            if key not in due:
+                later[key] = min(now + after, later.get(key, now + after))
+        elif what == "add":
+            line.add(key, EVENT, now)
+            (again if key in busy else due).add(key)
+            if key not in busy:
+                later.pop(key, None)
+        elif what == "done" and key in busy:
+            line.done(key, now)
+            busy.discard(key)
+            if key in again:
+                again.discard(key)
+                due.add(key)
+                later.pop(key, None)
+        elif what == "drop":
+            line.drop(key)
+            due.discard(key)
+            again.discard(key)
+            later.pop(key, None)
+        elif what == "take":
+            rung = {each for each, at in later.items() if at <= now and each not in busy}
+            later = {each: at for each, at in later.items() if each not in rung}
+            due |= rung
+            found = line.take(now)
+            assert (found is not None) == bool(due)
+            if found:
+                assert found.key in due
+                due.discard(found.key)
+                busy.add(found.key)
+        assert line.next_at() == min((at for each, at in later.items() if each not in busy), default=None)
 
 
 def test_a_worker_waits_until_a_key_is_due_and_leaves_when_the_queue_is_closed():

@@ -1,6 +1,6 @@
 """What the ledger records of resources."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -13,7 +13,7 @@ from trimtab.engine.recorded import announce, are_tags_recorded, tags_digest, un
 from trimtab.engine.view import View
 from trimtab.graph.node import Node, graph_of
 from trimtab.plan.adoption import Adoption
-from trimtab.plan.drift import Rules
+from trimtab.plan.drift import Rules, settled_digest
 from trimtab.plan.plan import plan
 from trimtab.plan.snapshot import Absent, Found, Seen
 
@@ -76,3 +76,33 @@ def test_an_adoption_is_recorded_before_it_is_made_and_proven_by_its_tag(shared)
     anew = passed(book, Absent(), shared=shared)
     assert anew
     assert not anew.adopted  # and what was deleted outside is made by us
+
+
+@pytest.mark.parametrize("is_drift", [True, False])
+def test_what_an_edit_wrote_is_no_drift_once_the_edit_is_taken_back(is_drift):
+    before = graph_of([Node(BOX, "release", Box("one", tags=OURS))], {})
+    settled = {BOX: settled_digest(before.nodes[BOX])}
+    book = Book(replace(LEDGER, uid=OURS[UID], settled=settled), None, Shared("env1", "local"), None)
+    graph = before if is_drift else graph_of([Node(BOX, "release", Box("one", size=2, tags=OURS))], {})
+    history = replace(HISTORY, settled=settled)
+    snapshot = look(graph, {BOX: Found(SeenBox("one", size=3), OURS)})
+    view = View(graph, snapshot, plan(graph, snapshot, history, KINDS, ALLOWED), FACTS, book.ledger, history)
+    assert [each.is_drift for each in view.plan.actions] == [is_drift]
+    announce(book, view, (), Lease("me", "later"), "now")
+    assert (BOX in book.ledger.settled) is is_drift  # a repair that is undone again is drift again
+    snapshot = look(before, {BOX: Found(SeenBox("one", size=2), OURS)})
+    decided = plan(before, snapshot, replace(HISTORY, settled=book.ledger.settled), KINDS, ALLOWED)
+    assert [each.is_drift for each in decided.actions] == [is_drift]
+
+
+@pytest.mark.parametrize(("tags", "is_known"), [(OURS, True), ({UID: "other"}, False), (None, False)])
+def test_after_a_lost_ledger_what_may_not_be_changed_now_is_known_by_its_tag_alone(tags, is_known):
+    graph = graph_of([Node(BOX, "release", Box("one", tags=OURS), key="k")], {})
+    snapshot = look(graph, {BOX: Found(SeenBox("one", size=2), tags)})
+    held = replace(HISTORY, barred={"k": ("Held", "an earlier one serves")})
+    decided = plan(graph, snapshot, held, KINDS, ALLOWED)
+    assert not decided.standings[BOX].is_ok
+    view = View(graph, snapshot, decided, FACTS, replace(LEDGER, uid=OURS[UID]), held)
+    found = list(unrecorded(view, KINDS, ()))
+    assert [(each.node, each.tags) for each in found] == ([(BOX, "")] if is_known else [])
+    assert list(unrecorded(view, KINDS, found)) == []

@@ -168,3 +168,13 @@ def test_what_passes_is_asked_again_later(witness, meaning):
     assert who(heard(witness, trail, minutes=20)[0]) == [""]
     assert who(heard(witness, Trail(UPDATE), minutes=30)[0]) == [ANA]
     assert who(heard(Witness(lambda: US), trail, minutes=61)[0]) == ["unknown"]
+
+
+def test_a_clock_that_jumps_keeps_nobody_from_asking(witness):
+    heard(witness, Trail(), minutes=360)  # the clock was ahead
+    ledger, _ = heard(witness, Trail(UPDATE), minutes=1)
+    assert who(ledger) == [ANA]
+    denied = Trail(refuse=Failure("denied", "no", code="AccessDenied"))
+    heard(witness, denied, replace(LEDGER, uid="other"), minutes=370)
+    ledger, _ = heard(witness, Trail(UPDATE), minutes=2)
+    assert who(ledger) == [ANA]

@@ -61,6 +61,15 @@ def test_the_three_conditions_agree(plan, troubles, ready, reconciling, stalled,
     assert (stuck_on(plan, troubles) is not None) == (stalled == "True")
 
 
+def test_what_the_platform_gave_up_is_told_as_that_while_it_is_still_being_noted():
+    tagging = Standing("pending", "to be updated: tags")
+    plan = Plan((Action("update", ROLE, "differs in tags"),), {ROLE: tagging, JOB: Standing("broken", "gone", "RolledBack")})
+    seen = shown(plan)
+    assert (seen["Ready"].status, seen["Reconciling"].status, seen["Stalled"].status) == ("False", "False", "True")
+    assert {seen["Ready"].reason, seen["Stalled"].reason} == {"RolledBack"}
+    assert stuck_on(plan, ()) is None  # the pass that notes it is still made
+
+
 def test_a_throttled_call_is_told_in_reconciling():
     reconciling = shown(world(PENDING, acts=True), LATER)["Reconciling"]
     assert (reconciling.reason, reconciling.message) == ("Retrying", f"{JOB}: {LATER.because}")

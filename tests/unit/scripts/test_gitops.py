@@ -29,7 +29,7 @@ HELD: dict[str, Any] = {
     "autoscaler": {"virtual_minutes": 60, "scalings": 4, "operator_writes": 0},
     "silent_rollback": {"reported_ready": False, "reason": "RolledBack", "quarantined": True},
     "deletion": {"leftovers": 0, "with_rights_revoked": {"listed": True, "then_finished": True}},
-    "sweep": [{"writes": 0}, {"writes": 0}],
+    "sweep": [{"writes": 0, "calls": 26, "formula": 26}, {"writes": 0, "calls": 35, "formula": 35}],
 }
 
 
@@ -52,6 +52,7 @@ def test_promises_that_hold_are_no_failures():
         (("deletion", "leftovers"), 1),
         (("deletion", "with_rights_revoked", "listed"), False),
         (("sweep", 1, "writes"), 1),
+        (("sweep", 0, "calls"), 30),
     ],
 )
 def test_one_that_does_not_hold_is_said(path, value):

@@ -22,9 +22,13 @@ class Clock:
     def __init__(self) -> None:
         self.after_s = 0.0
         self.base = 0.0
+        self.since_start_s = 0.0
 
     def __call__(self) -> float:
         return self.base + self.after_s
+
+    def monotonic(self) -> float:
+        return self.since_start_s
 
 
 @pytest.fixture
@@ -37,7 +41,7 @@ def source(tmp_path, clock):
     root = tmp_path / "models"
     (root / "digits" / "model").mkdir(parents=True)
     (root / "digits" / "model" / "model.onnx").write_text("x")
-    made = FolderSource(root, now=clock)
+    made = FolderSource(root, now=clock, monotonic=clock.monotonic)
     save(made, TEXT)
     clock.after_s = SETTLED_S + 1
     return made
@@ -84,14 +88,55 @@ def test_a_file_that_comes_back_was_never_gone(source):
     file = source.root / "digits" / "deployment.yaml"
     file.rename(file.with_suffix(".bak"))
     assert names(source) == ["vision/digits"]
-    source.now.after_s += GONE_S - 1
+    source.now.since_start_s += GONE_S - 1
     assert names(source) == ["vision/digits"]
     file.with_suffix(".bak").rename(file)
     assert names(source) == ["vision/digits"]
     file.unlink()
     assert names(source) == ["vision/digits"]
-    source.now.after_s += GONE_S
+    source.now.since_start_s += GONE_S
     assert names(source) == []
+
+
+def test_a_document_whose_file_is_renamed_stays_the_same_and_is_no_mistake(source):
+    assert names(source) == ["vision/digits"]
+    file = source.root / "digits" / "deployment.yaml"
+    file.rename(file.with_name("renamed.yaml"))
+    for _ in range(2):
+        listing = source.read()
+        assert (listing.declared["vision/digits"].file, listing.refused) == ("digits/renamed.yaml", ())
+        source.now.since_start_s += GONE_S
+    file.with_name("renamed.yaml").unlink()
+    save(source, TEXT.replace("digits", "numbers"))  # the name of the document itself: another one, and the old one goes
+    source.now.after_s = SETTLED_S + 1
+    source.read()
+    source.now.since_start_s += GONE_S
+    assert names(source) == ["vision/numbers"]
+
+
+def test_a_mount_that_is_gone_makes_no_document_vanish(source):
+    assert names(source) == ["vision/digits"]
+    mounted = source.root.rename(source.root.with_name("elsewhere"))
+    source.root.mkdir()
+    for _ in range(2):
+        with pytest.raises(Transient, match="another folder than before, and an empty one"):
+            source.read()
+        source.now.since_start_s += GONE_S
+    source.root.rmdir()
+    mounted.rename(source.root)
+    assert names(source) == ["vision/digits"]
+
+
+@pytest.mark.parametrize("jump_s", [6 * 3600, -6 * 3600])
+def test_a_clock_that_jumps_makes_no_document_vanish(source, jump_s):
+    assert names(source) == ["vision/digits"]
+    file = source.root / "digits" / "deployment.yaml"
+    file.rename(file.with_suffix(".bak"))
+    assert names(source) == ["vision/digits"]
+    source.now.after_s += jump_s
+    assert names(source) == ["vision/digits"]  # it may be on its way back all the same
+    file.with_suffix(".bak").rename(file)
+    assert names(source) == ["vision/digits"]
 
 
 @pytest.mark.parametrize(

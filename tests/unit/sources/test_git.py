@@ -139,11 +139,38 @@ def test_a_branch_that_is_gone_concludes_nothing_and_is_found_again(clone, sourc
     assert (digits(source).folder / "model" / "model.onnx").read_text() == "z"
 
 
-def test_an_empty_tree_is_an_empty_source(clone, source):
+def test_an_empty_tree_is_an_empty_source_where_a_commit_made_it_so(clone, source):
     source.read()
     clone.git("rm", "-rq", ".")
     clone.commit("Nothing")
     assert source.read().declared == {}
+
+
+def test_a_forced_push_to_an_empty_tree_concludes_nothing_and_is_mended_by_the_next(clone, source, tmp_path):
+    first = digits(source).version
+    clone.git("checkout", "-q", "--orphan", "slip")
+    clone.git("rm", "-rqf", ".")
+    clone.commit("Nothing")
+    for each in (source, source_of(clone, tmp_path / "anew")):  # and so where the operator starts anew just then
+        with pytest.raises(UserError, match="has no files, and does not follow on what was read last") as raised:
+            each.read()
+        assert "push what was there again" in raised.value.fix
+    clone.git("checkout", "-q", "main")
+    clone.push()
+    assert digits(source).version == first
+    clone.git("checkout", "-q", "slip")
+    clone.write("README.md", "All is to go")
+    clone.commit("Say so")
+    assert source.read().declared == {}
+
+
+def test_a_huge_document_is_refused_alone(clone, source):
+    clone.write("huge.yaml", "a: 1\n" * (50 << 20 >> 2))
+    clone.commit("Add 50 MB")
+    listing = source.read()
+    (refused,) = listing.refused
+    assert "at most 262,144 are read" in str(refused.mistakes[0])
+    assert list(listing.declared) == ["vision/digits"]
 
 
 def test_a_folder_that_is_not_in_the_commit_concludes_nothing(clone, tmp_path):
@@ -209,6 +236,10 @@ def test_a_server_that_never_answers_is_given_up(tmp_path):
         remote = Remote(f"http://ana:secret@127.0.0.1:{port}/models.git", tmp_path / "copy", patience_s=0.2)
         with pytest.raises(Transient) as told:
             remote.commit_of("main")
+        silent.setblocking(False)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):  # it was asked once: the wait is not made several times over
+            silent.accept()
     assert "secret" not in str(told.value)
     assert f"http://127.0.0.1:{port}/models.git" in str(told.value)
 

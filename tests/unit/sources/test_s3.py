@@ -182,7 +182,8 @@ def test_a_document_that_was_moved_is_found_where_it_is_by_then(bucket, source):
     source.now = lambda: at[0]
     settled(source)
     bucket.objects["models/other/deployment.yaml"] = bucket.objects.pop("models/digits/deployment.yaml")
-    settled(source)
+    listing = settled(source)
+    assert (listing.declared["vision/digits"].file, listing.refused) == ("other/deployment.yaml", ())
     at[0] += GONE_S
     assert settled(source).declared["vision/digits"].file == "other/deployment.yaml"
 

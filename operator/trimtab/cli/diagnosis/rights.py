@@ -1,4 +1,4 @@
-"""Whether the caller may do all that the kinds declare: IAM's own simulation of its policies.
+"""Whether the caller may do all that the kinds, and what stands beside them, declare: IAM's own simulation of its policies.
 
 A simulation knows the policies of the caller, its boundary, and what the organisation lets it see; not resource policies,
 nor session policies. What is allowed here may still be denied; what is denied here will be.
@@ -6,13 +6,13 @@ Source: IAM API, SimulatePrincipalPolicy (rights differ by resource and context,
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from trimtab.cli.diagnosis import finding
 from trimtab.cli.diagnosis.finding import Denial, Finding
 from trimtab.clients.aws import Aws
-from trimtab.core.kind import AnyKind, Call, Failure, Reply
+from trimtab.core.kind import AnyKind, Call, Failure, Reply, Right
 from trimtab.model.environment import Environment
 
 _ASSUMED = re.compile(r"arn:[^:]+:sts::\d{12}:assumed-role/(?P<role>[^/]+)/.+")
@@ -27,19 +27,24 @@ class Question:
     actions: tuple[str, ...]
 
 
-def questions(
-    kinds: Iterable[AnyKind], environment: Environment, deployment: str = "trimtab-doctor"
-) -> tuple[Question, ...]:
+def rights_of(kinds: Iterable[AnyKind], beside: Mapping[str, Iterable[Right]]) -> Iterator[Right]:
+    """All that trimtab needs. beside: what belongs to no kind."""
+    for kind in kinds:
+        for rights in kind.rights.values():
+            yield from rights
+    for rights in beside.values():
+        yield from rights
+
+
+def questions(rights: Iterable[Right], environment: Environment, deployment: str = "trimtab-doctor") -> tuple[Question, ...]:
     """What to ask of a deployment of that name. Rights that name a role which is not declared are left out."""
     values = _values(environment, deployment)
     asked: dict[tuple[str, tuple[tuple[str, str], ...]], set[str]] = {}
-    for kind in kinds:
-        for rights in kind.rights.values():
-            for right in rights:
-                context = tuple(sorted((key, _filled(value, values)) for key, value in right.conditions.items()))
-                resource = _filled(right.resource, values)
-                if resource:
-                    asked.setdefault((resource, context), set()).add(right.action)
+    for right in rights:
+        context = tuple(sorted((key, _filled(value, values)) for key, value in right.conditions.items()))
+        resource = _filled(right.resource, values)
+        if resource:
+            asked.setdefault((resource, context), set()).add(right.action)
     return tuple(Question(*key, tuple(sorted(actions))) for key, actions in sorted(asked.items()))
 
 
@@ -109,6 +114,7 @@ def _values(environment: Environment, deployment: str) -> dict[str, str]:
         "account": spec.account,
         "environment": environment.metadata.name,
         "bucket": spec.buckets.data,
+        "state": spec.buckets.state,
         "cluster": spec.ecs.cluster or deployment,
         "name": deployment,
         **{f"{name}_role": value for name, value in named.items()},

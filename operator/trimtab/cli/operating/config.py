@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from pydantic import ValidationError
 
 from trimtab.core.errors import UserError
 from trimtab.model.load import load
+from trimtab.model.mistakes import Fault, said
 from trimtab.model.operator import OperatorConfig, OperatorSpec
+from trimtab.model.positions import Positions
 
 
 def configured(file: Path | None, folders: Sequence[Path], overrides: dict[str, Any]) -> tuple[OperatorSpec, Path]:
@@ -25,7 +29,12 @@ def configured(file: Path | None, folders: Sequence[Path], overrides: dict[str, 
             fix="name a folder with --folder, or a configuration with --config",
         )
     logs = {**spec.get("logs", {}), **given.pop("logs", {})}
-    return OperatorSpec.model_validate({**spec, **given, "sources": sources, "logs": logs}), base
+    value = {**spec, **given, "sources": sources, "logs": logs}
+    try:
+        return OperatorSpec.model_validate(value), base
+    except ValidationError as error:  # of a flag or a variable: what a file says is checked as it is read
+        faults, nowhere = cast(Sequence[Fault], error.errors()), Positions({}, {}, "trimtab run")
+        raise ExceptionGroup("flags and variables", said(faults, value, OperatorSpec, nowhere)) from None
 
 
 def _from_file(file: Path) -> tuple[Path, dict[str, Any]]:

@@ -13,16 +13,19 @@ from trimtab.cli import holder
 from trimtab.cli.context import account_of, cache_folder, environment_named, launcher_in, resolved
 from trimtab.clients.aws import Aws, Made
 from trimtab.clients.clock import SystemClock
+from trimtab.clients.pace import Pace
 from trimtab.core.errors import UserError
 from trimtab.core.quantities import duration_s
 from trimtab.engine.assembly import Assembly
 from trimtab.engine.board import Configured
 from trimtab.engine.contents import Content
 from trimtab.engine.declared import Declared, Source
+from trimtab.engine.driver import Caller
 from trimtab.engine.endpoint import url_of
 from trimtab.engine.hearing import Ear
 from trimtab.engine.ledger import Ledgers
 from trimtab.engine.reconcile import Reconciler
+from trimtab.engine.survey import Survey
 from trimtab.engine.view import Outcome
 from trimtab.engine.wanted import Wanted
 from trimtab.model.operator import EventsConfig, GitConfig, OperatorSpec, S3Config, SourceConfig
@@ -37,6 +40,8 @@ class ServedEnvironment:
     """Keeps trimtab.engine.turns.Site."""
 
     assembly: Assembly
+    survey: Survey
+    pace: Pace
 
     @property
     def ledgers(self) -> Ledgers:
@@ -55,20 +60,32 @@ class ServedEnvironment:
 
 @contextmanager
 def served(
-    names: Sequence[str], observer: Callable[[Made], None], clock: SystemClock
+    names: Sequence[str],
+    observer: Callable[[Made], None],
+    traced: Callable[[Caller], Caller],
+    waited: Callable[[str, float], None],
+    clock: SystemClock,
 ) -> Generator[Mapping[str, ServedEnvironment]]:
-    """The environments of those names, ready to make reconcilers. Raises UserError where one is not known."""
+    """The environments of those names, ready to make reconcilers. Raises UserError where one is not known.
+
+    observer: is told of each call to AWS. traced: as `Assembly` has it. waited: as `Pace` has it.
+    """
     with (
         TemporaryDirectory(prefix="trimtab-") as scratch,
         ThreadPoolExecutor(16, thread_name_prefix="reads") as threads,
+        ThreadPoolExecutor(4, thread_name_prefix="sweep reads") as sweeping,
     ):
         launcher = launcher_in(Path(scratch))
         found: dict[str, ServedEnvironment] = {}
+        paces: dict[tuple[str, str], Pace] = {}  # AWS's limits are those of an account and region
         for name in names:
             environment = environment_named(name)
-            aws = Aws(account_of(environment), observer=observer)
+            account = (environment.spec.account, environment.spec.region)
+            pace = paces.setdefault(account, Pace(SystemClock().monotonic, waited=waited))
+            aws = Aws(account_of(environment), observer=observer, pace=pace)
             me, is_gone = holder.this_process(), holder.is_gone
-            found[name] = ServedEnvironment(Assembly(environment, aws, threads, Path(scratch), launcher, clock, me, is_gone))
+            assembly = Assembly(environment, aws, threads, Path(scratch), launcher, clock, me, is_gone, traced=traced)
+            found[name] = ServedEnvironment(assembly, assembly.survey(sweeping), pace)
         yield found
 
 
@@ -97,7 +114,7 @@ def _source(
 
 def _folder(config: SourceConfig, base: Path, clock: SystemClock) -> Source:
     assert config.folder is not None, "a source is one of them"
-    source = FolderSource((base / config.folder.path).resolve(), pause=clock.wait)
+    source = FolderSource((base / config.folder.path).resolve(), monotonic=clock.monotonic, pause=clock.wait)
     return replace(source, interval_s=duration_s(config.interval)) if config.interval else source
 
 

@@ -51,6 +51,10 @@ class Metrics:
         self._up = Gauge("trimtab_source_up", "Whether a source can be read.", ["source"], registry=to)
         self._known = Gauge("trimtab_deployments", "Deployments that exist.", registry=to)
         self._tasks = Gauge("trimtab_tasks", "What is to be done about deployments.", ["task"], registry=to)
+        self._swept = Counter("trimtab_swept", "Deployments looked at by sweeps.", ["result"], registry=to)
+        self._sweeps = Histogram("trimtab_sweep_time_seconds", "Length of a sweep.", buckets=_BUCKETS, registry=to)
+        waits = "Waits for a token of ours."
+        self._paced = Counter("trimtab_paced_seconds", waits, ["class"], registry=to)
         self._depth = Gauge("workqueue_depth", "Deployments that are due.", queued, registry=to)
         self._active = Gauge("controller_runtime_active_workers", "Passes under way.", by, registry=to)
         most = Gauge("controller_runtime_max_concurrent_reconciles", "Passes at a time.", by, registry=to)
@@ -70,6 +74,15 @@ class Metrics:
 
     def called(self, made: Made) -> None:
         self._calls.labels(made.call.service, made.call.operation, made.code).inc()
+
+    def waited(self, name: str, seconds: float) -> None:
+        """A call of that class waited for its turn, so that AWS would not throttle it."""
+        self._paced.labels(name).inc(seconds)
+
+    def surveyed(self, standing: int, moved: int, seconds: float) -> None:
+        self._swept.labels("stands").inc(standing)
+        self._swept.labels("moved").inc(moved)
+        self._sweeps.observe(seconds)
 
     def source(self, name: str, *, is_up: bool) -> None:
         self._up.labels(name).set(is_up)
