@@ -102,6 +102,7 @@ ELSEWHERE = {
         "evaluation.entryPoint": "the script whose digest is taken, and whose job runs where a champion must be met",
         "image.dockerfile": "its content's digest",
         "serving.gateway.kind": "has one choice",
+        "serving.rollout.bake": "when a release that serves counts",
         "model": "compiled in place of training",
         "policy.adoption": "what is there already and not ours",
         "policy.deletion": "what a deletion leaves",

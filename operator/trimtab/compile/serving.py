@@ -100,6 +100,7 @@ def release_of(context: Context, execution: str | Ref, task: str | Ref) -> Relea
     return Release(
         key=key,
         known_after=None if key else MODEL,
+        is_held=context.facts.held is not None,
         after=template.after,
         names={
             "family": names.keyed(key, 255) if key else "",
@@ -127,6 +128,7 @@ def release_of(context: Context, execution: str | Ref, task: str | Ref) -> Relea
         min_replicas=serving.replicas.min,
         max_replicas=serving.replicas.most,
         scaling=(scaling.metric, scaling.value) if (scaling := serving.replicas.scaling) else None,
+        alarms=serving.rollout.alarms,
         deployment=context.names.path,
         tags=context.tags(),
         release_tags=context.tags(key or ""),

@@ -70,7 +70,7 @@ def retried(ledger: Ledger, at: str) -> Ledger:
     key = ledger.quarantine[-1]
     full = next((each.release for each in reversed(ledger.revisions) if each.release[:12] == key), key)
     attempts = {**ledger.attempts, full: ledger.attempts.get(full, 0) + 1}
-    return replace(ledger, quarantine=ledger.quarantine[:-1], attempts=attempts)
+    return replace(ledger, quarantine=ledger.quarantine[:-1], attempts=attempts, baking=None)
 
 
 def retrained(ledger: Ledger, plain_key: str) -> Ledger:

@@ -82,6 +82,16 @@ class Since:
 
 
 @dataclass(frozen=True, slots=True)
+class Bake:
+    """A release that serves and is watched, or that an alarm ended while it was."""
+
+    release: str  # 12 digits of its key
+    since: str  # RFC 3339
+    failed: str = ""  # why it was given up; the last one has to come back
+    is_back: bool = False  # and has done
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """All that is remembered of one deployment."""
 
@@ -120,6 +130,7 @@ class Ledger:
     settled: Mapping[str, str] = field(default_factory=dict[str, str])  # what each node was declared as when all was so
     granted: str = ""  # RFC 3339: when a role or policy was last written; rights take a while to be known everywhere
     proof: Proof | None = None  # of the release that was proven last
+    baking: Bake | None = None
     lease: Lease | None = None
 
     def announced(self, resources: tuple[Resource, ...]) -> "Ledger":

@@ -14,6 +14,7 @@ from trimtab.compile.keys import generation_keys
 from trimtab.core.errors import Superseded, UserError
 from trimtab.core.kind import UID, AnyKind, Failure, Unknown
 from trimtab.core.times import rfc3339
+from trimtab.engine import bake
 from trimtab.engine.amend import Deletion, deletion_of, let_go
 from trimtab.engine.apply import apply
 from trimtab.engine.approval import Approval
@@ -159,9 +160,10 @@ class Reconciler:
         if decided.is_converged:
             rotated = in_rotation(graph, snapshot, self.driver)
             decided = judged(decided, rotated, _proof_failure(graph, book.ledger))
+            decided = bake.judged(decided, graph, snapshot, book.ledger, wanted.deployment.spec.serving.rollout)
         return View(graph, snapshot, decided, facts, book.ledger, history, rotated, rules)
 
-    def _proven(self, view: View, book: Book) -> View:
+    def _proven(self, view: View, book: Book, wanted: Wanted) -> View:
         """With a proof of the release that runs, where there is none yet, or where the last one failed."""
         release, known = release_in(view.graph), book.ledger.proof
         if view.rotated is None or view.rotated.unproven or (known and known.release == release and not known.failure):
@@ -172,7 +174,9 @@ class Reconciler:
         if known is None or replace(known, at=at) != made:
             book.ledger = replace(book.ledger, proof=made)
         settled = {**view.plan.standings, SERVICE: Standing("ok")}
-        return replace(view, plan=judged(replace(view.plan, standings=settled), view.rotated, made.failure))
+        proven = judged(replace(view.plan, standings=settled), view.rotated, made.failure)
+        rollout = wanted.deployment.spec.serving.rollout
+        return replace(view, plan=bake.judged(proven, view.graph, view.snapshot, book.ledger, rollout))
 
     def _stale(self, graph: Graph, book: Book, wanted: Wanted) -> tuple[Resource, ...]:
         """What is in the ledger and wanted no longer: under another name, or of a generation beyond the history limit."""
@@ -226,7 +230,7 @@ class Reconciler:
             )
         self._catch_up(wanted, book)
         known = book.ledger
-        view = self._proven(self._view(wanted, book, is_guarded=is_guarded), book)
+        view = self._proven(self._view(wanted, book, is_guarded=is_guarded), book, wanted)
         if approval and known.planned != approval.fingerprint:
             approval.check_world(view, self.kinds)
         book.ledger = replace(_declared(book.ledger, wanted), retained="")
@@ -256,10 +260,12 @@ class Reconciler:
         outcome = Outcome(view, view.plan, book.ledger, troubles, wrote=wrote or bool(view.plan.writes))
         done = outcome.is_converged or outcome.is_stuck
         now = self.clock.now()
-        words = self._last_words(view) if given_up(view.plan) else ""
+        said = bake.alarms_in(view.graph, view.snapshot) if given_up(view.plan) else ""
+        words = said or self._last_words(view) if given_up(view.plan) else ""
         book.ledger = finished(
             book.ledger, view.graph, view.snapshot, view.plan, wanted, troubles, done=done, now=now, last_words=words
         )
+        book.ledger = bake.kept(book.ledger, view.graph, view.snapshot, view.plan)
         shown = conditions_of(book.ledger, view.graph, view.plan, view.snapshot)
         book.ledger = chronicled(known, book.ledger, rfc3339(now), shown=shown)
         if view.plan.is_converged:
@@ -268,6 +274,7 @@ class Reconciler:
         book.ledger, named = self.witness.heard(book.ledger, book.resources, view.snapshot, self.driver, now)
         wrote = book.save(self.ledgers) or outcome.wrote
         unmarked = (book.ledger.holds, book.ledger.quarantine) != (view.facts.holds, view.facts.quarantine)
+        unmarked = unmarked or book.ledger.baking != known.baking
         more = unmarked or (view.plan.is_converged and bool(self._stale(view.graph, book, wanted)))
         return replace(outcome, ledger=book.ledger, wrote=wrote, named=named, etag=book.etag or "", more=more)
 
@@ -288,7 +295,7 @@ class Reconciler:
             return
         with contextlib.suppress(UserError, Failure):  # of the last document: the new one is what counts
             before = wanted_from(last)
-            view = self._proven(self._view(before, book), book)
+            view = self._proven(self._view(before, book), book, before)
             if view.plan.is_converged:
                 at = self.clock.now()
                 last = finished(book.ledger, view.graph, view.snapshot, view.plan, before, (), done=True, now=at)

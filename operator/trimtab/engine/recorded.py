@@ -14,8 +14,10 @@ from trimtab.graph.node import Node
 from trimtab.plan.events import announced
 from trimtab.plan.plan import Action, values_of
 from trimtab.plan.snapshot import Found
+from trimtab.resources import deployment_alarm
 
-GATE_KIND = GATE.partition("/")[0]
+# A verdict lives in the ledger, and goes with it; an alarm that is only looked at is its owner's.
+_NOT_OURS = (GATE.partition("/")[0], deployment_alarm.KIND.name)
 
 
 def announce(book: Book, view: View, found: Sequence[Resource], lease: Lease, now: str) -> None:
@@ -81,8 +83,8 @@ def unrecorded(view: View, kinds: Mapping[str, AnyKind], known: Iterable[Resourc
 
 
 def is_outside(node: Node | None) -> bool:
-    """Whether a node is a resource of the world: a verdict lives in the ledger, and goes with it."""
-    return node is not None and node.kind != GATE_KIND
+    """Whether a node is a resource of the world that we make or take on."""
+    return node is not None and node.kind not in _NOT_OURS
 
 
 def are_tags_recorded(node: Node, resources: Iterable[Resource]) -> bool:

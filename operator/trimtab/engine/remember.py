@@ -38,7 +38,9 @@ def facts_from(ledger: Ledger, shared: Shared, wanted: Wanted) -> Facts:
         proven=frozenset(each.pins["artifact"] for each in ledger.revisions if each.outcome in SERVED),
         ordinals=ledger.ordinals,
         attempts=ledger.attempts,
-        held=_held(ledger) if holds_of(ledger, wanted.spec_digest) else None,
+        held=_held(
+            held_revision(ledger) if holds_of(ledger, wanted.spec_digest) else coming_back(ledger, wanted.spec_digest)
+        ),
         holds=holds_of(ledger, wanted.spec_digest),
         quarantine=ledger.quarantine,
     )
@@ -64,8 +66,15 @@ def holds_of(ledger: Ledger, spec_digest: str) -> tuple[str, ...]:
     return ledger.holds if ledger.spec_digest in ("", spec_digest) else ()
 
 
-def _held(ledger: Ledger) -> Held | None:
-    revision = held_revision(ledger)
+def coming_back(ledger: Ledger, spec_digest: str) -> Revision | None:
+    """The revision that serves again after an alarm ended the bake of this document's, until it does; else None."""
+    baking = ledger.baking
+    if baking is None or not baking.failed or baking.is_back or ledger.spec_digest not in ("", spec_digest):
+        return None
+    return serving_revision(ledger)
+
+
+def _held(revision: Revision | None) -> Held | None:
     if revision is None:
         return None
     serving = Serving.model_validate(revision.document.get("serving", {}))
@@ -106,7 +115,15 @@ def conditions_of(ledger: Ledger, graph: Graph, plan: Plan, snapshot: Snapshot) 
     held, number = held_revision(ledger), ledger.generation
     suspended = ledger.suspended or ("the document" if ledger.document.get("suspend") else "")
     return conditions(
-        graph, plan, snapshot, number, since, ledger.troubles, held=held.number if held else None, suspended=suspended
+        graph,
+        plan,
+        snapshot,
+        number,
+        since,
+        ledger.troubles,
+        held=held.number if held else None,
+        suspended=suspended,
+        went_back=ledger.baking.failed if ledger.baking else "",
     )
 
 
@@ -153,13 +170,15 @@ def finished(
 
     done: converged, or stuck until a person acts. last_words: of the tasks of a release that was given up.
     """
-    outcome = _outcome(plan)
-    if ledger.holds:
+    outcome, back = _outcome(plan), coming_back(ledger, wanted.spec_digest)
+    if back and ledger.baking:
+        ledger = replace(ledger, baking=replace(ledger.baking, is_back=_runs(plan)))
+    elif ledger.holds:
         ledger = _restored(ledger, held_revision(ledger)) if _runs(plan) else ledger
     elif outcome:
         said = f"{outcome[1]}: {last_words}" if last_words else outcome[1]
         ledger = _revised(ledger, _pins(graph, snapshot, wanted), graph, snapshot, outcome[0], said, wanted, now=now)
-    if given_up(plan) and not ledger.holds:
+    if given_up(plan) and not ledger.holds and not back:
         key = graph.keys["release"][:12]
         ledger = replace(ledger, quarantine=(*(each for each in ledger.quarantine if each != key), key))
     if plan.is_converged:

@@ -18,6 +18,7 @@ KindName = Literal[
     "autoscaling.ScalableTarget",
     "autoscaling.ScalingPolicy",
     "cloudwatch.Alarm",
+    "cloudwatch.DeploymentAlarm",
     "ecr.Image",
     "ecr.Repository",
     "ecs.Cluster",

@@ -40,7 +40,7 @@ EVENTS: Mapping[str, Kind] = {
     "Retained": Kind("Normal", "The deployment was deleted, and what exists was let go of."),
     "RetrainRequested": Kind("Normal", "A person asked for another training from the same inputs."),
     "Retried": Kind("Normal", "A person lifted the quarantine of a release."),
-    "RolledBack": Kind("Warning", "The platform gave a release up: it is in quarantine, and the one before serves."),
+    "RolledBack": Kind("Warning", "A release was given up: it is in quarantine, and the one before serves."),
     "Stalled": Kind("Warning", "Nothing goes on until a person acts: the message says on what."),
     "Suspended": Kind("Normal", "A person has it left alone: nothing is made, repaired or deleted until `trimtab resume`."),
     "TakenUp": Kind("Normal", "What was let go of belongs to its deployment again."),

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 
 REASONS: Mapping[str, str] = {
     "AccessDenied": "The account refuses a call: the message names it. It is tried again once allowed.",
+    "AlarmMissing": "An alarm that a roll-out is to be watched by does not exist: no release takes over until it does.",
     "AsPinned": "Base images and launcher are the newest there are.",
     "AsDeclared": "Everything of this stage is as declared.",
     "BackOff": "Something is changed outside again after each repair: the next one waits, the message says until when.",
+    "Baking": "The release serves, and is watched for the time that the document asks for: the message says until when.",
     "ChampionNotCompared": "The gate is met, but the model was not compared with the champion: the message says why.",
     "ChampionUnevaluated": "The serving model could not be evaluated on the new test data, so nothing shows that the new "
     "one is as good: the message says why. What serves is untouched.",
@@ -55,8 +57,8 @@ REASONS: Mapping[str, str] = {
     "Rejected": "The service refuses the request as it stands.",
     "Retained": "The deployment was deleted, and what exists was let go of. Its document takes that up again.",
     "Retrying": "Another attempt is due.",
-    "RolledBack": "The platform gave the release up and went back to the last one.",
-    "RolloutFailed": "The release could not start, and there was none to go back to.",
+    "RolledBack": "The release was given up, by the platform or by an alarm while it baked, and the last one serves again.",
+    "RolloutFailed": "The release could not start, or an alarm ended its bake, and there was none to go back to.",
     "Serving": "Some revision answers.",
     "SourceMissing": "The document's files are needed, and are not at hand.",
     "Suspended": "It is left alone, by its document or by a person: nothing is made, repaired or deleted.",

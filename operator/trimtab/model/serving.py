@@ -1,5 +1,6 @@
 """How the model serves: image, resources, replicas, rollout, gateway."""
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -112,17 +113,46 @@ class Replicas(Model):
         return (self.target or ScalingTarget()) if self.most > self.min else None
 
 
+_ALARM = re.compile(r"(?:arn:aws[a-z-]*:cloudwatch:[a-z0-9-]+:[0-9]{12}:alarm:)?(?P<name>.{1,255})", re.DOTALL)
+
+
+def _alarm(given: str) -> str:
+    match = _ALARM.fullmatch(given)
+    if match is None or match["name"].startswith("arn:"):
+        raise rule(f"{given!r} is no name of a CloudWatch alarm", fix="write its name (at most 255 characters), or its ARN")
+    return given
+
+
+def _names_once(given: tuple[str, ...]) -> tuple[str, ...]:
+    """No alarm twice, also where one is named by its ARN."""
+    distinct(tuple(match["name"] for each in given if (match := _ALARM.fullmatch(each))))
+    return given
+
+
+AlarmName = Annotated[str, Field(min_length=1, max_length=1600), AfterValidator(_alarm)]
+
+
 class Rollout(Model):
-    """How a new release takes over."""
+    """How a new release takes over. A release that served before, and comes back, is not baked again."""
 
     strategy: Literal["rolling", "noSurge", "blueGreen", "canary", "linear"] = field(
         "none", "How traffic moves from the old release to the new one.", "rolling"
     )
-    alarms: tuple[Annotated[str, Field(min_length=1, max_length=255)], ...] = field(
-        "none", "CloudWatch alarms that roll back while a release takes over.", (), max_length=10
+    alarms: Annotated[tuple[AlarmName, ...], AfterValidator(_names_once)] = field(
+        "none",
+        "CloudWatch metric alarms, by name or ARN, that roll a release back: ECS watches them while it takes over and for a "
+        "while that ECS chooses, trimtab for as long as it bakes. They must exist. One that is in ALARM already when a "
+        "release takes over is not counted against it.",
+        (),
+        max_length=10,
+        examples=[["digits-errors"]],
     )
     bake: Annotated[Duration, duration(0, 24 * 3600)] = field(
-        "none", "How long both releases stay before the old one goes.", "0s", examples=["5m"]
+        "none",
+        "How long a new release has to serve before it counts: Ready comes afterwards. When one of the alarms goes off "
+        "meanwhile the release is given up, and the last one is brought back by a roll-out of its own.",
+        "0s",
+        examples=["5m"],
     )
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from trimtab.core.errors import UserError
-from trimtab.core.quantities import duration_s
 from trimtab.model.base import Model
 from trimtab.model.deployment import ModelDeployment
 from trimtab.model.fields import field_at
@@ -99,8 +98,6 @@ _DEPLOYMENT: tuple[_Rule, ...] = (
     ("spec.serving.target", lambda spec: spec.serving.target != "ecs", "this target"),
     ("spec.serving.resources.gpu", lambda spec: spec.serving.resources.gpu > 0, "serving on GPUs"),
     ("spec.serving.rollout.strategy", lambda spec: spec.serving.rollout.strategy != "rolling", "this rollout strategy"),
-    ("spec.serving.rollout.alarms", lambda spec: bool(spec.serving.rollout.alarms), "rolling back on alarms"),
-    ("spec.serving.rollout.bake", lambda spec: duration_s(spec.serving.rollout.bake) > 0, "baking"),
     ("spec.serving.gateway.auth", lambda spec: spec.serving.gateway.auth in ("iam", "jwt"), "this kind of auth"),
     ("spec.serving.gateway.domain", lambda spec: spec.serving.gateway.domain is not None, "a domain of its own"),
     (

@@ -86,12 +86,14 @@ def conditions(
     troubles: Sequence[Trouble],
     held: int | None = None,
     suspended: str = "",
+    went_back: str = "",
 ) -> tuple[Condition, ...]:
     """Every condition of a deployment after a pass.
 
     since: of the last pass, by type: (status, RFC 3339); a status that is still the same keeps its time.
     troubles: of the last pass that acted. held: number of the revision that a person rolled back to.
     suspended: since when a person has it left alone, "the document" where that says so, "" where neither.
+    went_back: why the declared release was given up while it baked, and the last one serves again; "" where it was not.
     """
     at = rfc3339(snapshot.at)
 
@@ -109,7 +111,7 @@ def conditions(
     drift += [(action.node, action.differences, "") for action in plan.actions if action.is_drift]
     fought = worst_fight(plan)
     return (
-        condition("Ready", *(_left_alone(plan, suspended) or _ready(plan, stuck, held))),
+        condition("Ready", *(_left_alone(plan, suspended) or _ready(plan, stuck, held, went_back))),
         condition("Serving", *_serving(snapshot)),
         condition("Reconciling", "False" if settled or stuck or suspended else "True", *_moving(plan, troubles)),
         condition("Stalled", *(("True", *stuck) if stuck else ("False", _calm(settled), ""))),
@@ -185,9 +187,11 @@ def _moving(plan: Plan, troubles: Sequence[Trouble]) -> tuple[str, str]:
     return "Progressing", _doing(plan)
 
 
-def _ready(plan: Plan, stuck: tuple[str, str] | None, held: int | None) -> tuple[Truth, str, str]:
+def _ready(plan: Plan, stuck: tuple[str, str] | None, held: int | None, went_back: str) -> tuple[Truth, str, str]:
     if stuck:
         return "False", stuck[0], stuck[1]
+    if went_back:
+        return "False", "RolledBack", went_back
     if held is not None:
         return "False", "Held", f"revision {held} is held by a rollback; `trimtab release` ends it, or a changed document"
     if worst := worst_fight(plan):

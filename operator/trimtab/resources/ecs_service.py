@@ -78,6 +78,7 @@ class Desired:
     grace_s: int = 60  # how long a new task's failing health checks are ignored
     minimum_healthy_percent: int = 100
     maximum_percent: int = 200
+    alarms: tuple[str, ...] = ()  # names of those that roll a deployment back while it takes over
     token: str = ""  # from (uid, key, attempt); empty: from what is asked for
     attempt: int = 1  # raised by a person's retry of a release that was rolled back
 
@@ -212,6 +213,8 @@ class EcsService:
             "tags": tag_list({**desired.tags, **asked}, "key", "value"),
             **_mutable(desired),
         }
+        if not desired.alarms:  # there are none to take away
+            del arguments["deploymentConfiguration"]["alarms"]
         token = desired.token or digest_of(arguments)
         yield Call("ecs", "CreateService", arguments | {"clientToken": token[:36]}, repeat="safe")
 
@@ -307,8 +310,9 @@ def _tag(arn: Mapping[str, str], tags: Mapping[str, str]) -> Call:
 
 
 def _why(observed: Observed, desired: Desired) -> str:
-    """The service's own words for a failure, newest first, and what it means."""
-    said = next((event.message for event in observed.events if _FAILED.search(event.message)), "")
+    """The service's own words for a failure, newest first, and what it means. Why it failed says more than what followed."""
+    spoken = [event.message for event in observed.events if _FAILED.search(event.message)]
+    said = next((each for each in spoken if "failed" in each.lower()), next(iter(spoken), ""))
     failed = next((each.reason for each in observed.deployments if each.rollout == "FAILED" and each.reason), "")
     release = known(desired.task_definition).rpartition("/")[2]
     serving = observed.task_definition.rpartition("/")[2]
@@ -341,6 +345,11 @@ def _mutable(desired: Desired) -> dict[str, Any]:
             "deploymentCircuitBreaker": {"enable": True, "rollback": True, "resetOnHealthyTask": False},
             "maximumPercent": desired.maximum_percent,
             "minimumHealthyPercent": desired.minimum_healthy_percent,
+            "alarms": {
+                "alarmNames": sorted(desired.alarms),
+                "enable": bool(desired.alarms),
+                "rollback": bool(desired.alarms),
+            },
         },
         "propagateTags": "SERVICE",
         "enableECSManagedTags": True,
@@ -409,6 +418,7 @@ def _settings_of(item: Reply) -> dict[str, Any]:
     network: Mapping[str, Any] = item.get("networkConfiguration", {}).get("awsvpcConfiguration", {})
     deployment: Mapping[str, Any] = item.get("deploymentConfiguration", {})
     breaker: Mapping[str, Any] = deployment.get("deploymentCircuitBreaker", {})
+    alarms: Mapping[str, Any] = deployment.get("alarms", {})
     return {
         "loadBalancers": [
             without_empty({name: each.get(name) for name in ("targetGroupArn", "containerName", "containerPort")})
@@ -430,6 +440,11 @@ def _settings_of(item: Reply) -> dict[str, Any]:
             },
             "maximumPercent": deployment.get("maximumPercent", 200),
             "minimumHealthyPercent": deployment.get("minimumHealthyPercent", 100),
+            "alarms": {
+                "alarmNames": sorted(alarms.get("alarmNames", ())),
+                "enable": alarms.get("enable", False),
+                "rollback": alarms.get("rollback", False),
+            },
         },
         "propagateTags": item.get("propagateTags", "NONE"),
         "enableECSManagedTags": item.get("enableECSManagedTags", False),

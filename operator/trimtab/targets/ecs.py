@@ -3,6 +3,7 @@
 from trimtab.core.kind import Ref
 from trimtab.graph.node import Node
 from trimtab.resources import (
+    deployment_alarm,
     ecs_cluster,
     ecs_service,
     ecs_task_definition,
@@ -18,12 +19,15 @@ from trimtab.targets.release import PORT, Release
 CLUSTER, TASK_DEFINITION, SERVICE = "ecs.Cluster/cluster", "ecs.TaskDefinition/release", "ecs.Service/service"
 BALANCER, LISTENER = "elbv2.LoadBalancer/balancer", "elbv2.Listener/listener"
 TARGETS, RULE = "elbv2.TargetGroup/targets", "elbv2.ListenerRule/route"
+ALARM = deployment_alarm.KIND.name
 SCALABLE, POLICY = "autoscaling.ScalableTarget/replicas", "autoscaling.ScalingPolicy/replicas"
 
 
 def ecs_nodes(release: Release) -> tuple[Node, ...]:
     """The shared cluster, balancer and listener, and the deployment's own template, targets, route, service and scaling."""
-    return (*_shared(release), *_route(release), _task_definition(release), _service(release), *_scaling(release))
+    alarms = _alarms(release)
+    template = _task_definition(release, tuple(each.id for each in alarms))
+    return (*_shared(release), *_route(release), *alarms, template, _service(release), *_scaling(release))
 
 
 def _shared(release: Release) -> tuple[Node, ...]:
@@ -42,9 +46,16 @@ def _route(release: Release) -> tuple[Node, ...]:
     return Node(TARGETS, "release", targets), Node(RULE, "release", rule)
 
 
-def _task_definition(release: Release) -> Node:
+def _alarms(release: Release) -> tuple[Node, ...]:
+    numbered = enumerate(release.alarms, 1)
+    return tuple(Node(f"{ALARM}/{number}", "release", deployment_alarm.Desired(each)) for number, each in numbered)
+
+
+def _task_definition(release: Release, alarms: tuple[str, ...]) -> Node:
+    """alarms: ids of their nodes. None takes over unwatched; what has served before, and comes back, waits for none."""
+    after = release.after if release.is_held else (*release.after, *alarms)
     if release.known_after:
-        return Node(TASK_DEFINITION, "release", None, after=release.after, known_after=release.known_after)
+        return Node(TASK_DEFINITION, "release", None, after=after, known_after=release.known_after)
     desired = ecs_task_definition.Desired(
         family=release.names["family"],
         repository_uri=release.repository_uri,
@@ -59,7 +70,7 @@ def _task_definition(release: Release) -> Node:
         environment=release.environment,
         port=PORT,
     )
-    return Node(TASK_DEFINITION, "release", desired, after=release.after, key=release.key)
+    return Node(TASK_DEFINITION, "release", desired, after=after, key=release.key)
 
 
 def _service(release: Release) -> Node:
@@ -73,6 +84,7 @@ def _service(release: Release) -> Node:
         tags=release.tags,
         desired_count=release.min_replicas,
         max_count=release.max_replicas,
+        alarms=tuple(deployment_alarm.name_in(each) for each in release.alarms),
         port=PORT,
         attempt=release.attempt,
     )

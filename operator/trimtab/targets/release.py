@@ -14,6 +14,7 @@ class Release:
 
     key: str | None  # release key; None while the model is not known yet
     known_after: str | None  # id of the node that decides the key
+    is_held: bool  # it has served before, and is to serve again
     after: tuple[str, ...]  # nodes that must be as declared first: the gate, the image
     names: Mapping[str, str]  # by role: "family", "service", "cluster", "targets", "balancer", "host"
     repository_uri: str | Ref
@@ -34,6 +35,7 @@ class Release:
     min_replicas: int
     max_replicas: int
     scaling: tuple[str, float] | None  # metric and the value to hold; None when min is max
+    alarms: tuple[str, ...]  # names or ARNs of those that roll it back while it takes over
     deployment: str  # "vision/digits"
     tags: Mapping[str, str]  # of what lives through generations
     release_tags: Mapping[str, str]  # of what the release key names

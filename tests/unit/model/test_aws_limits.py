@@ -90,7 +90,7 @@ def test_every_region_of_aws_can_be_written():
 @pytest.mark.parametrize(
     ("kind", "path", "service", "name"),
     [
-        ("ModelDeployment", "spec.serving.rollout.alarms", "cloudwatch", "AlarmName"),
+        ("ModelDeployment", "spec.serving.rollout.alarms", "cloudwatch", "AlarmArn"),
         ("ModelDeployment", "spec.serving.gateway.keySecret", "secretsmanager", "NameType"),
         ("ModelDeployment", "spec.serving.bindings.secret", "secretsmanager", "SecretARNType"),
         ("Environment", "spec.network.vpc", "sagemaker", "VpcId"),

@@ -142,10 +142,11 @@ FIT = {
     "autoscaling.ScalableTarget", "cloudwatch.Alarm", "ecr.Repository", "ecs.Cluster", "ecs.Service", "ecs.TaskDefinition",
     "elbv2.Listener", "elbv2.ListenerRule", "elbv2.LoadBalancer", "elbv2.TargetGroup", "logs.LogGroup",
 }  # fmt: skip
-# Found among those that carry our tag alone, or by an address or parent that is ours.
+# Found among those that carry our tag alone, or by an address or parent that is ours; or only looked at.
 NEVER_ANOTHERS = {
     "apigateway.ApiKey", "apigateway.RestApi", "apigateway.Stage", "apigateway.UsagePlan", "apigatewayv2.VpcLink",
-    "autoscaling.ScalingPolicy", "ecr.Image", "s3.Content", "trimtab.Artifact", "trimtab.Gate",
+    "autoscaling.ScalingPolicy", "cloudwatch.DeploymentAlarm", "ecr.Image", "s3.Content", "trimtab.Artifact",
+    "trimtab.Gate",
 }  # fmt: skip
 
 

@@ -82,7 +82,8 @@ def test_a_roll_shows_tasks_of_the_release():
 def test_a_completed_rollback_is_broken_and_not_repaired():
     observed = seen(ROLLED_BACK[0], events=ROLLED_BACK[1])
     state = KIND.state(DESIRED, observed)
-    assert state == Broken("RolledBack", f"ECS gave up {FAMILY}:1 and went back to {OLD.rpartition('/')[2]}: {BACK_EVENT}")
+    went = f"ECS gave up {FAMILY}:1 and went back to {OLD.rpartition('/')[2]}"
+    assert state == Broken("RolledBack", f"{went}: {FAILED_EVENT}")
     assert [each.owner for each in KIND.diff(DESIRED, observed)] == ["rollout"]
 
 
