@@ -260,8 +260,7 @@ class Reconciler:
         outcome = Outcome(view, view.plan, book.ledger, troubles, wrote=wrote or bool(view.plan.writes))
         done = outcome.is_converged or outcome.is_stuck
         now = self.clock.now()
-        said = bake.alarms_in(view.graph, view.snapshot) if given_up(view.plan) else ""
-        words = said or self._last_words(view) if given_up(view.plan) else ""
+        words = self._last_words(view, because) if (because := given_up(view.plan)) else ""
         book.ledger = finished(
             book.ledger, view.graph, view.snapshot, view.plan, wanted, troubles, done=done, now=now, last_words=words
         )
@@ -301,7 +300,10 @@ class Reconciler:
                 last = finished(book.ledger, view.graph, view.snapshot, view.plan, before, (), done=True, now=at)
         book.ledger = last
 
-    def _last_words(self, view: View) -> str:
+    def _last_words(self, view: View, because: str) -> str:
+        """What an alarm that went off says, or else the release's own tasks; "" for what is in `because` already."""
+        if said := bake.alarms_in(view.graph, view.snapshot):
+            return "" if said in because else said
         service, release = view.graph.nodes[SERVICE].desired, view.graph.nodes[RELEASE].desired
         steps = last_words(service.cluster, release.family, release.log_group, release.log_prefix, release.container)
         return self.driver.run(steps)

@@ -255,3 +255,32 @@ def test_one_service_that_fails_to_be_read_hides_no_other():
     )
     assert isinstance(found["trimtab-local|vision-digits-0a1b2c"], Observed)
     assert "ACCESS_DENIED" in found["trimtab-local|other"].reason
+
+
+ALARMS = {"alarmNames": ["errors", "latency"], "enable": True, "rollback": True}
+
+
+@pytest.mark.parametrize(
+    ("declared", "live", "sent"),
+    [
+        pytest.param(("latency", "errors"), {}, ALARMS, id="added"),
+        pytest.param((), {"alarms": ALARMS}, {"alarmNames": [], "enable": False, "rollback": False}, id="taken away"),
+        pytest.param(("errors", "latency"), {"alarms": {**ALARMS, "enable": False}}, ALARMS, id="turned off by hand"),
+        pytest.param(
+            ("errors", "latency"), {"alarms": {**ALARMS, "alarmNames": ["latency", "errors"]}}, None, id="as declared"
+        ),
+        pytest.param((), {}, None, id="none"),
+    ],
+)
+def test_deployment_alarms_are_settings_like_any_other(declared: tuple[str, ...], live: dict[str, Any], sent: Any):
+    desired = replace(DESIRED, alarms=declared)
+    observed = seen(deploymentConfiguration={**SERVICE["deploymentConfiguration"], **live})
+    drift = KIND.diff(desired, observed)
+    calls, _ = drive(KIND.update(desired, observed, drift), {})
+    assert [each.arguments["deploymentConfiguration"]["alarms"] for each in calls] == ([] if sent is None else [sent])
+
+
+def test_a_service_is_made_with_its_alarms_and_says_nothing_of_none():
+    for alarms in ((), ("errors", "latency")):
+        (call,), _ = drive(KIND.create(replace(DESIRED, alarms=alarms)), {})
+        assert call.arguments["deploymentConfiguration"].get("alarms") == (ALARMS if alarms else None)
