@@ -95,7 +95,7 @@ class Assembly:
             direct=direct,
             recalling=recalling,
             recall=self.recall,
-            ledgers=Ledgers(direct, self.environment.spec.buckets.state),
+            ledgers=Ledgers(recalling, self.environment.spec.buckets.state),
             tags=self.tags,
             launcher=self.launcher.digest,
             clock=self.clock,
