@@ -6,26 +6,26 @@ A pass over an unchanged world writes nothing anywhere: the ledger is saved only
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Protocol
 
 from trimtab.compile.graph import compile_graph, image_texts
 from trimtab.compile.keys import generation_keys
 from trimtab.core.errors import Superseded, UserError
-from trimtab.core.kind import UID, AnyKind, Failure, Unknown
-from trimtab.core.times import rfc3339
+from trimtab.core.kind import AnyKind, Failure
+from trimtab.core.times import Clock, rfc3339
 from trimtab.engine import bake
 from trimtab.engine.amend import Deletion, deletion_of, let_go
-from trimtab.engine.apply import apply
+from trimtab.engine.apply import apply, are_rights_settling
 from trimtab.engine.approval import Approval
 from trimtab.engine.book import Book, BookCaller
 from trimtab.engine.chronicle import chronicled
 from trimtab.engine.claim import in_rotation, judged, prove, release_in
-from trimtab.engine.collect import collected, condemned, not_yet_condemned, superfluous
+from trimtab.engine.collect import collected, in_two_phases, superfluous
 from trimtab.engine.drifts import fights_of, unfought, with_drift, with_repaired
 from trimtab.engine.driver import Driver
-from trimtab.engine.ledger import Lease, Ledger, Ledgers, Resource, Shared
+from trimtab.engine.lease import held_by_another, lease_of
+from trimtab.engine.ledger import Ledger, Ledgers, Resource, Shared
 from trimtab.engine.observe import UNRESOLVED, Observer
+from trimtab.engine.ownership import others, ours
 from trimtab.engine.pins import Tags, outdated, with_pins
 from trimtab.engine.rebuild import LOG_GROUP, check_uid, rebuilt
 from trimtab.engine.recorded import announce, are_tags_recorded, unrecorded
@@ -51,16 +51,9 @@ from trimtab.model.environment import Environment
 from trimtab.plan.events import announced, seen
 from trimtab.plan.forecast import Forecast, forecast
 from trimtab.plan.plan import History, Plan, Standing, plan, teardown
-from trimtab.plan.snapshot import Absent, Found, Snapshot, Stale
+from trimtab.plan.snapshot import Absent, Snapshot
 from trimtab.plan.status import Trouble
 from trimtab.resources.ecs_last_words import last_words
-
-LEASE = timedelta(seconds=60)
-_RIGHTS_SETTLE = timedelta(minutes=2)  # IAM is eventually consistent: a denial before that proves nothing
-
-
-class Clock(Protocol):
-    def now(self) -> datetime: ...
 
 
 @dataclass(slots=True)
@@ -154,7 +147,7 @@ class Reconciler:
         if unproven or clears:
             snapshot = self.observer.with_tags(snapshot, unproven, stale=clears)
             check_uid(book.ledger, graph, snapshot)
-            snapshot = _ours(snapshot, {book.ledger.uid}, book.ledger.resources)
+            snapshot = ours(snapshot, {book.ledger.uid}, book.ledger.resources)
             decided = plan(graph, snapshot, history, self.kinds, rules)
         rotated = None
         if decided.is_converged:
@@ -247,7 +240,8 @@ class Reconciler:
         if repairs := any(action.is_drift for action in view.plan.writes):
             book.ledger = with_drift(book.ledger, view.plan, told, at)
         book.ledger = known = chronicled(known, book.ledger, at, told)
-        view = _condemning(view, book)
+        book.ledger, decided = in_two_phases(book.ledger, view.plan)
+        view = replace(view, plan=decided)
         found = tuple(unrecorded(view, self.kinds, book.resources))
         if view.plan.writes or found:
             self._announce(book, view, found)
@@ -340,8 +334,8 @@ class Reconciler:
         book.shared = replace(book.shared, users=users)
         book.save(self.ledgers)
         doomed = book.ledger.resources + (() if book.shared.users else book.shared.resources)
-        snapshot, ours, below = self._next_to_go(doomed, {book.ledger.uid, book.shared.uid})
-        decided, left = teardown(ours.stale, self.kinds, below), _others(snapshot, ours)
+        snapshot, own, below = self._next_to_go(doomed, {book.ledger.uid, book.shared.uid})
+        decided, left = teardown(own.stale, self.kinds, below), others(snapshot, own)
         if not decided.standings:
             self._close(book)
             return Outcome(None, decided, book.ledger, wrote=True, ended="gone", left=left)
@@ -361,21 +355,21 @@ class Reconciler:
         doomed = book.ledger.resources + (() if book.shared.users else book.shared.resources)
         seen = self.observer.snapshot(Graph({}), doomed, self.clock.now(), {})
         there = {each.id for each in seen.stale if not isinstance(each.seen, Absent)}
-        return tuple(each for each in doomed if f"{each.node}#{each.identity}" in there)
+        return tuple(each for each in doomed if each.id in there)
 
     def _next_to_go(self, doomed: Sequence[Resource], owners: set[str]) -> tuple[Snapshot, Snapshot, tuple[str, ...]]:
         """What was read, what of it is ours, and the ids of the rest: it is below the highest rank that is still there."""
         ranks = {each: self.kinds[each.kind].rank for each in doomed}
-        snapshot = ours = Snapshot(self.clock.now(), {})
+        snapshot = own = Snapshot(self.clock.now(), {})
         for rank in sorted(set(ranks.values()), reverse=True):
             wave = [each for each in doomed if ranks[each] == rank]
             seen = self.observer.snapshot(Graph({}), wave, snapshot.at, {})
             seen = self.observer.with_tags(seen, (), stale=True)
             snapshot = replace(snapshot, stale=(*snapshot.stale, *seen.stale))
-            ours = _ours(snapshot, owners, doomed)
-            if any(not isinstance(each.seen, Absent) for each in ours.stale):
-                return snapshot, ours, tuple(f"{each.node}#{each.identity}" for each in doomed if ranks[each] < rank)
-        return snapshot, ours, ()
+            own = ours(snapshot, owners, doomed)
+            if any(not isinstance(each.seen, Absent) for each in own.stale):
+                return snapshot, own, tuple(each.id for each in doomed if ranks[each] < rank)
+        return snapshot, own, ()
 
     def _retain(self, book: Book) -> Outcome:
         """Let go of it. It stays a user of what is shared, which would be taken from under it otherwise."""
@@ -393,9 +387,8 @@ class Reconciler:
         return Outcome(None, Plan((), {}), book.ledger, wrote=wrote, ended="retained")
 
     def _apply(self, decided: Plan, book: Book) -> tuple[Trouble, ...]:
-        now = self.clock.now()
-        settle = rfc3339(now - _RIGHTS_SETTLE) < book.ledger.granted < rfc3339(now + _RIGHTS_SETTLE)
-        return apply(decided.writes, self.kinds, self.driver, rights_settle=settle)
+        settling = are_rights_settling(book.ledger.granted, self.clock.now())
+        return apply(decided.writes, self.kinds, self.driver, rights_settle=settling)
 
     def _close(self, book: Book) -> None:
         self.ledgers.remove(book.ledger)
@@ -403,12 +396,10 @@ class Reconciler:
             self.ledgers.remove_shared(book.shared)
 
     def _held(self, book: Book, decided: Plan) -> str:
-        """Who else is at work on it. A lease is politeness; the compare-and-swap of the ledger is the fence."""
-        lease = book.ledger.lease
-        if not decided.writes or lease is None or lease.holder == self.holder or self.is_gone(lease.holder):
+        """Who else is at work on it: a pass that writes nothing needs no lease."""
+        if not decided.writes:
             return ""
-        now = self.clock.now()  # one that ends later than any lease lasts was written by a clock that jumped
-        return lease.holder if rfc3339(now) < lease.until < rfc3339(now + 2 * LEASE) else ""
+        return held_by_another(book.ledger.lease, self.holder, self.is_gone, self.clock.now())
 
     def _announce(self, book: Book, view: View, found: Sequence[Resource]) -> None:
         """Write down what this wave will make, before it is made: no crash can leave what nobody knows of.
@@ -416,18 +407,7 @@ class Reconciler:
         found: there already, and ours from now on without a write.
         """
         now = self.clock.now()
-        announce(book, view, found, Lease(self.holder, rfc3339(now + LEASE)), rfc3339(now))
-
-
-def _condemning(view: View, book: Book) -> View:
-    """Deletes are in two phases: what this pass would delete is only marked, unless a pass before has marked it."""
-    doomed = [action.node for action in view.plan.actions if action.verb == "delete"]
-    fresh = not_yet_condemned(book.ledger, doomed)
-    if not fresh:
-        return view
-    book.ledger = condemned(book.ledger, doomed)
-    actions = tuple(action for action in view.plan.actions if action.node not in fresh)
-    return replace(view, plan=replace(view.plan, actions=actions))
+        announce(book, view, found, lease_of(self.holder, now), rfc3339(now))
 
 
 def _proof_failure(graph: Graph, ledger: Ledger) -> str:
@@ -454,35 +434,3 @@ def _declared(ledger: Ledger, wanted: Wanted) -> Ledger:
 
 def _condemned(resources: tuple[Resource, ...]) -> tuple[Resource, ...]:
     return tuple(replace(each, condemned=True) for each in resources)
-
-
-def _ours(snapshot: Snapshot, owners: set[str], known: Sequence[Resource]) -> Snapshot:
-    """Without what is not ours to delete: what has another owner's tag, and what was there before us and has none."""
-    adopted = {f"{each.node}#{each.identity}" for each in known if each.adopted}
-
-    def is_ours(each: Stale) -> bool:
-        if not isinstance(each.seen, Found) or each.seen.tags is None or isinstance(each.seen.tags, Unknown):
-            return True
-        return each.seen.tags[UID] in owners if UID in each.seen.tags else each.id not in adopted
-
-    def judged_by_tags(each: Stale) -> Stale:
-        """What could not be shown to be ours is not taken for it: nothing is deleted without proof."""
-        if isinstance(each.seen, Found) and isinstance(each.seen.tags, Unknown):
-            return replace(each, seen=each.seen.tags)
-        return each
-
-    return replace(snapshot, stale=tuple(judged_by_tags(each) for each in snapshot.stale if is_ours(each)))
-
-
-def _others(snapshot: Snapshot, ours: Snapshot) -> tuple[Trouble, ...]:
-    """What a deletion leaves, since its tag names another owner by now, or since it was there before us and has none."""
-    kept = {each.id for each in ours.stale}
-    return tuple(
-        Trouble(each.id, "NameTaken", f"{_whose(each.seen.tags)}: not ours to delete", False)
-        for each in snapshot.stale
-        if each.id not in kept and isinstance(each.seen, Found) and isinstance(each.seen.tags, Mapping)
-    )
-
-
-def _whose(tags: Mapping[str, str]) -> str:
-    return f"carries the owner tag of {tags[UID]}" if UID in tags else "was there before, and does not carry our owner tag"
