@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ecs_world import MiniCloud, Network, eventually, network
+from heard import Ear
 from trimtab.core.kind import Call
 from unit.resources.support import faults_of_reply
 
@@ -122,6 +123,35 @@ def test_a_tracked_service_grows_with_its_metric_and_shrinks_again(scaling: Scal
     scaling.minutes(5, busy=15)
     assert scaling.desired == 1
     eventually(lambda: scaling.line.service()["runningCount"] == 1, 30)
+
+
+def test_what_reaches_its_most_is_told_on_eventbridge(scaling: Scaling):
+    """Source: Application Auto Scaling User Guide, "Monitor Application Auto Scaling events using Amazon EventBridge"."""
+    ear = Ear(scaling.line.cloud.client, {"source": ["aws.application-autoscaling"]})
+    scaling.register(1, 3)
+    scaling.register(2, 3)  # brought inside its bounds: out, but not to its most
+    eventually(lambda: [each["StatusCode"] for each in scaling.activities()] == ["Successful"], 30)
+    assert ear.take() == []
+    scaling.register(3, 3)
+    (event,) = ear.until(bool)
+    assert (event["detail-type"], event["resources"]) == ("Application Auto Scaling Scaling Activity State Change", [])
+    done = event["detail"]
+    assert done.pop("startTime") <= done.pop("endTime")
+    assert done == {
+        "newDesiredCapacity": 3,
+        "oldDesiredCapacity": 2,
+        "minCapacity": 3,
+        "maxCapacity": 3,
+        "resourceId": scaling.resource,
+        "scalableDimension": "ecs:service:DesiredCount",
+        "serviceNamespace": "ecs",
+        "statusCode": "Successful",
+        "scaledToMax": True,
+        "direction": "scale-out",
+    }
+    scaling.register(1, 1)
+    eventually(lambda: scaling.activities()[0]["StatusCode"] == "Successful", 30)
+    assert ear.take() == []  # its most, and scaled in
 
 
 def test_a_cool_down_counts_what_was_added(scaling: Scaling):

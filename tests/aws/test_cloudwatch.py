@@ -1,6 +1,7 @@
 """CloudWatch on the local cloud through unmodified boto3: metrics of what really runs, and alarms that evaluate."""
 
 import itertools
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
@@ -10,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ecs_world import MiniCloud, Network, eventually, network
+from heard import Ear
 from trimtab.core.kind import Call
 from unit.resources.support import faults_of_reply
 
@@ -263,6 +265,42 @@ def test_an_action_that_is_not_carried_out_is_said_to_be_none(watch: Watch):
     watch("SetAlarmState", AlarmName=name, StateValue="ALARM", StateReason="again")
     (item,) = watch("DescribeAlarmHistory", AlarmName=name, HistoryItemType="Action")["AlarmHistoryItems"]
     assert item["HistorySummary"].startswith(f"Failed to execute action {topic}")
+
+
+def test_each_change_of_state_is_told_on_eventbridge(watch: Watch):
+    """Source: CloudWatch User Guide, "Alarm events and EventBridge"."""
+    ear = Ear(watch.cloud.client, {"source": ["aws.cloudwatch"], "detail": {"alarmName": ["told"]}})
+    dimensions = [{"Name": "stage", "Value": "live"}]
+    name = watch.alarm("told", AlarmName="told", AlarmDescription="it is hot", Dimensions=dimensions, Unit="Percent")
+    assert ear.take() == []  # it begins in a state, which is no change
+    data = {"MetricName": "told", "Value": 90.0, "Unit": "Percent", "Dimensions": dimensions}
+    watch("PutMetricData", Namespace="Test", MetricData=[data])
+    watch.minute()
+    crossed = watch.described(name)
+    watch("SetAlarmState", AlarmName=name, StateValue="ALARM", StateReason="still")
+    watch("SetAlarmState", AlarmName=name, StateValue="OK", StateReason="a drill", StateReasonData='{"by": "hand"}')
+    first, second, *_ = ear.take()  # a minute that ends now would be told as well
+    assert (first["detail-type"], first["resources"]) == ("CloudWatch Alarm State Change", [crossed["AlarmArn"]])
+    id = first["detail"]["configuration"]["metrics"][0]["id"]
+    metric = {"namespace": "Test", "name": "told", "dimensions": {"stage": "live"}}
+    statistic = {"metric": metric, "period": 60, "stat": "Average", "unit": "Percent"}
+    assert first["detail"]["alarmName"] == name
+    assert first["detail"]["configuration"] == {
+        "description": "it is hot",
+        "metrics": [{"id": id, "metricStat": statistic, "returnData": True}],
+    }
+    before, after = first["detail"]["previousState"], first["detail"]["state"]
+    assert (before["value"], before["reason"]) == ("INSUFFICIENT_DATA", "Unchecked: Initial alarm creation")
+    assert "reasonData" not in before
+    assert (after["value"], after["reason"]) == ("ALARM", crossed["StateReason"])
+    assert json.loads(after["reasonData"])["recentDatapoints"] == [90.0]
+    assert datetime.strptime(after["timestamp"], "%Y-%m-%dT%H:%M:%S.%f%z") == crossed["StateUpdatedTimestamp"]
+    assert (second["detail"]["previousState"]["reason"], second["detail"]["configuration"]["metrics"][0]["id"]) == (
+        "still",
+        id,
+    )
+    state = second["detail"]["state"]
+    assert (state["value"], state["reason"], state["reasonData"]) == ("OK", "a drill", '{"by": "hand"}')
 
 
 def test_alarms_are_found_by_prefix_state_and_action_a_page_at_a_time(watch: Watch):

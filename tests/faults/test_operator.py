@@ -123,28 +123,6 @@ def test_who_does_what_the_source_will_undo_is_warned_with_its_name(cloud, proje
         operator.until(lambda: operator.events("deployment.deleted"), "it was never deleted")
 
 
-@pytest.fixture
-def heard(cloud, tmp_path):
-    """A queue that EventBridge delivers everything to, in an operator's configuration."""
-    sqs, events = cloud.client("sqs"), cloud.client("events")
-    url = sqs.create_queue(QueueName=tmp_path.name)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    events.put_rule(Name=tmp_path.name, EventPattern=json.dumps({"source": [{"prefix": "aws."}]}))
-    events.put_targets(Rule=tmp_path.name, Targets=[{"Id": "queue", "Arn": arn}])
-    (tmp_path / "none").mkdir()
-    config = {
-        "apiVersion": "trimtab.dev/v1alpha1",
-        "kind": "OperatorConfig",
-        "metadata": {"name": "operator"},
-        "spec": {"sources": [{"folder": {"path": "none"}}], "events": [{"environment": "local", "queue": url}]},
-    }
-    (tmp_path / "operator.yaml").write_text(json.dumps(config))
-    yield str(tmp_path / "operator.yaml")
-    events.remove_targets(Rule=tmp_path.name, Ids=["queue"])
-    events.delete_rule(Name=tmp_path.name)
-    sqs.delete_queue(QueueUrl=url)
-
-
 def test_an_event_brings_a_repair_long_before_the_next_sweep(cloud, project, models, heard, tmp_path):
     with running(models, tmp_path, "--config", heard, "--sweep", "1h") as operator:
         operator.until(lambda: operator.is_ready(project), "never ready")

@@ -21,10 +21,10 @@ class Known:
     generation: int = 0
 
     @classmethod
-    def by(cls, ledger: Ledger, ids: frozenset[str] = frozenset()) -> "Known":
-        """What its ledger says of it. ids: as `ids_in` has them, once it was looked at."""
+    def by(cls, ledger: Ledger, seen: frozenset[str] = frozenset()) -> "Known":
+        """What its ledger says of it. seen: as `names_in` has them, once it was looked at."""
         origin = ledger.provenance or Provenance("", "")
-        return cls(ledger.environment, origin.source, origin.file, names_of(ledger) | ids, ledger.generation)
+        return cls(ledger.environment, origin.source, origin.file, names_of(ledger) | seen, ledger.generation)
 
 
 @dataclass(frozen=True, slots=True)

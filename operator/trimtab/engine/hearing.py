@@ -14,49 +14,61 @@ from typing import Any, cast
 from trimtab.core.kind import Call
 from trimtab.engine.driver import Caller
 from trimtab.engine.ledger import Ledger
+from trimtab.graph.node import Graph
 from trimtab.plan.snapshot import Found, Snapshot
+from trimtab.resources import deployment_alarm
 
 _PARTS = re.compile(r"[|/:]")
-_LEAST = 6  # shorter parts are no names of ours: "live", "aws", "8080"
+_LEAST = 8  # a shorter last part of an identity is the same for many: "live", "8080", "trimtab"
+_RESOURCE = 5  # colons before what an ARN calls the resource by
+_ALARM = "alarm:"  # an alarm's name may be any word: it counts only where an event says that it is an alarm's
+_ALARM_FIELDS = frozenset({"alarmName", "alarmNames"})
 _POLL_S = 20  # the longest that SQS takes
 _MOST = 10  # messages that SQS gives at a time
 _TRAIL = "AWS API Call via CloudTrail"
 
 
 def names_of(ledger: Ledger) -> frozenset[str]:
-    """What an event about one of its own resources would call it."""
-    own = (each.identity for each in ledger.resources if not each.shared)
-    return frozenset(part for identity in own for part in _parts(identity))
+    """What an event about one of its own resources would call it, whole: a name may be a path of short words."""
+    return frozenset({ledger.uid, *(_name_in(each.identity) for each in ledger.resources if not each.shared)})
 
 
-def ids_in(snapshot: Snapshot) -> frozenset[str]:
-    """What AWS calls resources by and no ledger does: ids, and the last parts of ARNs.
+def names_in(graph: Graph, snapshot: Snapshot) -> frozenset[str]:
+    """What AWS calls resources by and no ledger does: ids and ARNs; and the alarms that are only watched.
 
     Events about an API's key, a usage plan or a rule of a shared load balancer hold nothing else of their own.
     """
     found = [each.observed for each in snapshot.seen.values() if isinstance(each, Found)]
-    ids = [getattr(each, "id", "") for each in found] + [getattr(each, "arn", "").rpartition("/")[2] for each in found]
-    return frozenset(part for id in ids for part in _parts(id))
+    ids = {str(getattr(each, field, "")) for each in found for field in ("id", "arn")} - {""}
+    watched = (node.desired for node in graph if node.kind == deployment_alarm.KIND.name)
+    return frozenset({*ids, *(_ALARM + deployment_alarm.name_in(each.alarm) for each in watched)})
 
 
-def index_of(names: Mapping[str, frozenset[str]]) -> dict[str, str]:
-    """The deployment that a name belongs to. names: by deployment. What several have, as a bucket, tells nothing."""
-    found: dict[str, str] = {}
-    shared: set[str] = set()
+def index_of(names: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """The deployments that a name belongs to. names: by deployment."""
+    found: dict[str, set[str]] = {}
     for key, own in names.items():
-        shared |= own & found.keys()
-        found |= dict.fromkeys(own, key)
-    return {name: key for name, key in found.items() if name not in shared}
+        for name in own:
+            found.setdefault(name, set()).add(key)
+    return {name: frozenset(keys) for name, keys in found.items()}
 
 
-def concerned(event: Mapping[str, Any], index: Mapping[str, str], ourselves: str) -> frozenset[str]:
-    """Deployments that an event may be about. ourselves: our ARN; what we did ourselves is no news."""
-    detail = event.get("detail")
-    if event.get("detail-type") == _TRAIL and isinstance(detail, Mapping):
+def concerned(event: Mapping[str, Any], index: Mapping[str, frozenset[str]], ourselves: str) -> frozenset[str]:
+    """Deployments that an event may be about. ourselves: our ARN; what we did ourselves is no news.
+
+    An alarm is about all that it is watched by. What several share otherwise, as a cluster, is in the events of each of
+    them, so it tells nothing there; a call that names nothing else has changed that itself, and one of them puts it right.
+    """
+    detail, is_call = event.get("detail"), event.get("detail-type") == _TRAIL
+    if is_call and isinstance(detail, Mapping):
         identity: Any = cast(Mapping[str, Any], detail).get("userIdentity")
         if ourselves and isinstance(identity, Mapping) and cast(Mapping[str, Any], identity).get("arn") == ourselves:
             return frozenset()
-    return frozenset(index[part] for part in _words((event.get("resources"), detail)) if part in index)
+    found = {name: index[name] for name in _names({"resources": event.get("resources"), "detail": detail}) if name in index}
+    own = (keys for name, keys in found.items() if len(keys) == 1 or name.startswith(_ALARM))
+    if woken := frozenset[str]().union(*own):
+        return woken
+    return frozenset({min(frozenset[str]().union(*found.values()))}) if is_call and found else frozenset()
 
 
 @dataclass(slots=True)
@@ -87,18 +99,32 @@ def _event(body: str) -> Mapping[str, Any] | None:
     return cast(Mapping[str, Any], value) if isinstance(value, dict) else None
 
 
-def _words(value: Any) -> Iterator[str]:
-    """Parts of all text in it, at any depth."""
-    waiting = [value]
+def _names(value: Any) -> Iterator[str]:
+    """What any text in it, at any depth, may name."""
+    waiting: list[tuple[str, Any]] = [("", value)]
     while waiting:
-        each = waiting.pop()
+        field, each = waiting.pop()
         if isinstance(each, str):
-            yield from _parts(each)
+            yield from _called(each)
+            if field in _ALARM_FIELDS:
+                yield _ALARM + each
         elif isinstance(each, Mapping):
-            waiting += cast(Mapping[str, Any], each).values()
+            waiting += cast(Mapping[str, Any], each).items()
         elif isinstance(each, (list, tuple)):
-            waiting += cast(Sequence[Any], each)
+            waiting += ((field, item) for item in cast(Sequence[Any], each))
 
 
-def _parts(text: str) -> Iterator[str]:
-    return (part for part in _PARTS.split(text) if len(part) >= _LEAST)
+def _called(text: str) -> Iterator[str]:
+    """The text itself and its parts; of an ARN the parts of its resource, whose first may follow a type."""
+    yield text
+    yield from _PARTS.split(text)
+    if text.startswith("arn:"):
+        resource = text.split(":")[_RESOURCE:]
+        yield from resource  # "log-group:/trimtab/local/vision/digits:*"
+        yield from (each.partition("/")[2] for each in resource[:1])  # "repository/trimtab/local/vision/digits"
+
+
+def _name_in(identity: str) -> str:
+    """What the resource itself is called, without what it belongs to: a cluster, a bucket."""
+    first, _, last = identity.rpartition("|")
+    return last if len(last) >= _LEAST or not first else first

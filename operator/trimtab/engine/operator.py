@@ -92,7 +92,7 @@ class Operator:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _deciding: threading.Lock = field(default_factory=threading.Lock)
     _board: Board = field(init=False)
-    _index: Mapping[str, str] | None = None  # deployments by names of their resources; None: to be made anew
+    _index: Mapping[str, frozenset[str]] | None = None  # deployments by names of their resources; None: to be made anew
     _tasks: dict[str, Task] = field(default_factory=dict[str, Task])
     _decided: dict[str, Task] = field(default_factory=dict[str, Task])  # the tasks when it was last decided on them
     _decided_on: Mapping[str, Listing | None] = field(default_factory=dict[str, Listing | None])  # what sources said then
@@ -269,7 +269,7 @@ class Operator:
             for key in sorted({key for event in heard for key in concerned(event, index, ourselves)}):
                 self.queue.add(key, Priority.EVENT)
 
-    def _names(self) -> Mapping[str, str]:
+    def _names(self) -> Mapping[str, frozenset[str]]:
         with self._lock:
             if self._index is None:
                 self._index = index_of({key: each.names for key, each in self._board.known.items()})

@@ -10,7 +10,7 @@ from trimtab.engine.again import LASTING_S, after_outcome
 from trimtab.engine.board import Keep, Known, Make, Refuse, Task
 from trimtab.engine.contents import Content
 from trimtab.engine.declared import Declared, Source
-from trimtab.engine.hearing import ids_in
+from trimtab.engine.hearing import names_in
 from trimtab.engine.ledger import Ledgers, Provenance
 from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.report import problem, status_of
@@ -164,7 +164,7 @@ class Turns:
         self._report(key, task.source, status)
         self.sites[ledger.environment].survey.settle(key, outcome, wanted)
         ready = next(each["reason"] for each in status["conditions"] if each["type"] == "Ready")
-        return Turn(after_outcome(outcome), Known.by(ledger, ids_in(outcome.view.snapshot)), ready)
+        return Turn(after_outcome(outcome), Known.by(ledger, names_in(outcome.view.graph, outcome.view.snapshot)), ready)
 
     def _anew(self, key: str, task: Make, known: Known) -> Turn:
         """Declared again while its deletion goes on: that ends first, and then it is another deployment of that name."""

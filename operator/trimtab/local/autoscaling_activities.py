@@ -1,4 +1,8 @@
-"""Scaling: sets the desired count of services for real, and says in activities what was done and why."""
+"""Scaling: sets the desired count of services for real, and says in activities what was done and why.
+
+EventBridge hears of what was scaled out to its most, as of nothing else that scales.
+Source: Application Auto Scaling User Guide, "Monitor Application Auto Scaling events using Amazon EventBridge".
+"""
 
 import uuid
 from datetime import datetime, timedelta
@@ -8,6 +12,7 @@ from trimtab.local.autoscaling_base import MOST_ACTIVITIES, Activity, Base, Docu
 from trimtab.local.autoscaling_base import place_of as place
 from trimtab.local.autoscaling_decide import AT_DESIRED, AT_MAX, AT_MIN, UNSCALABLE, Decision, Standing, bounded
 from trimtab.local.overlay import Arguments, Context, Reply
+from trimtab.local.signals import stamp
 
 _SAID = "Successfully set desired count to {count}. "
 
@@ -116,13 +121,15 @@ class Activities(Base):
             if activity.status != "InProgress":
                 continue
             service = self.service_of(target) if target else None
-            if service is None:
+            if target is None or service is None:
                 activity.status, activity.ended = "Failed", now
                 activity.message = "The ECS service is gone."
                 self.activities.put(activity)
             elif service.desired == activity.after and self._running(service) == activity.after:
                 activity.status, activity.ended = "Successful", now
                 activity.message = f"{_SAID.format(count=activity.after)}Change successfully fulfilled by ecs."
+                if activity.before < activity.after == target.most:
+                    self.world.signals.emit("aws.application-autoscaling", *scaled_to_max(activity, target), now)
                 self.activities.put(activity)
 
     def _running(self, service: Any) -> int:
@@ -142,3 +149,24 @@ def shown_activity(activity: Activity) -> Document:
         **({"EndTime": activity.ended} if activity.ended else {}),
         **({"NotScaledReasons": activity.reasons} if activity.reasons else {}),
     }
+
+
+def scaled_to_max(activity: Activity, target: Target) -> tuple[str, list[str], Document]:
+    """(detail-type, resources, detail) of the event."""
+    assert activity.ended is not None
+    where = place(activity.resource)
+    detail = {
+        "startTime": stamp(activity.started),
+        "endTime": stamp(activity.ended),
+        "newDesiredCapacity": activity.after,
+        "oldDesiredCapacity": activity.before,
+        "minCapacity": target.least,
+        "maxCapacity": target.most,
+        "resourceId": where["ResourceId"],
+        "scalableDimension": where["ScalableDimension"],
+        "serviceNamespace": where["ServiceNamespace"],
+        "statusCode": activity.status,
+        "scaledToMax": True,
+        "direction": "scale-out",
+    }
+    return "Application Auto Scaling Scaling Activity State Change", [], detail

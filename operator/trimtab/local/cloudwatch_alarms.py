@@ -1,7 +1,8 @@
 """Metric alarms: their operations, and their evaluation once a minute (every ten seconds where the period is shorter).
 
 Of actions, scaling policies are carried out, on each evaluation while the state lasts; every other one is said in the
-history to be none that the local cloud carries out. No composite alarms, no math, no anomaly bands.
+history to be none that the local cloud carries out. EventBridge hears of each change of state. No composite alarms, no
+math, no anomaly bands.
 Source: Amazon CloudWatch API Reference, PutMetricAlarm, DescribeAlarms, DeleteAlarms, SetAlarmState, EnableAlarmActions,
 DescribeAlarmHistory; User Guide, "Alarm actions".
 """
@@ -24,6 +25,7 @@ from trimtab.local.cloudwatch_base import (
     tags_in,
 )
 from trimtab.local.cloudwatch_evaluate import OPERATORS, TREATMENTS, Rule, Verdict, evaluate
+from trimtab.local.cloudwatch_events import state_changed, state_of
 from trimtab.local.cloudwatch_series import Metric, is_statistic, periods, statistic
 from trimtab.local.overlay import Arguments, Context, Reply, ServiceError
 
@@ -178,7 +180,8 @@ class Alarms(Base):
             self._scale(alarm, now)
 
     def _become(self, alarm: Alarm, verdict: Verdict, data: str, now: datetime) -> None:
-        before, alarm.updated = alarm.state, now
+        before, stood = alarm.state, state_of(alarm)
+        alarm.updated = now
         if before != verdict.state:
             alarm.changed = now
         parts = {"oldState": (before, alarm.reason), "newState": (verdict.state, verdict.reason)}
@@ -187,6 +190,7 @@ class Alarms(Base):
         if before != verdict.state:
             alarm.note(now, "StateUpdate", f"Alarm updated from {before} to {verdict.state}", told)
             self._announce(alarm, now)
+            self.world.signals.emit("aws.cloudwatch", *state_changed(alarm, stood), now)
         self.alarms.put(alarm)
         self._scale(alarm, now)
 

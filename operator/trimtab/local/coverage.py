@@ -43,6 +43,7 @@ DEVIATIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "cloudwatch": (
         "JSON and query protocols. No composite alarms, metric math, anomaly bands, dashboards or metric streams.",
+        "EventBridge hears of each change of an alarm's state; of its settings only by `AWS API Call via CloudTrail`.",
         "Actions on SNS topics are kept in the alarm's history as not carried out; the history goes with its alarm.",
         "CPUUtilization is measured from the real processes, which nothing limits: it may pass 100 %.",
     ),
