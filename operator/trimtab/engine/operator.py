@@ -19,6 +19,7 @@ from trimtab.engine.board import Board, Configured, Known, Task, Vanish, changed
 from trimtab.engine.declared import Listing, Source
 from trimtab.engine.hearing import Ear, concerned, index_of
 from trimtab.engine.queue import BackOff, Priority, Taken, WorkQueue
+from trimtab.engine.resolving import Resolving
 from trimtab.engine.turns import Log, Site, Turns
 
 HUNG_S = 600.0  # a pass takes seconds, and each call of it a minute at most
@@ -105,7 +106,8 @@ class Operator:
 
     def __post_init__(self) -> None:
         self.queue = WorkQueue(self.clock.monotonic, self.clock.pause)
-        self._turns = Turns(self.sites, {each.name: each for each in self.sources}, self.log)
+        resolving = Resolving(self.clock, lambda key: self.queue.add(key, Priority.EDIT))
+        self._turns = Turns(self.sites, {each.name: each for each in self.sources}, self.log, resolving)
         self._board = Board(tuple(self.configured), frozenset(self.sites))
 
     # --- life ---
@@ -324,6 +326,7 @@ class Operator:
             task, known = self._tasks.get(key), self._board.known.get(key)
             is_doomed, brake_says = key in self._doomed, self._braked.get(key, "")
         if task is None:
+            self._turns.resolving.drop(key)
             return Passed(None, "success", "Undeclared", 0)
         generation = known.generation if known else 0
         try:
