@@ -103,7 +103,7 @@ def ledger(ready: str) -> Ledger:
 
 @pytest.mark.parametrize(("ready", "passes"), [("True", 1), ("False", 0)])
 def test_after_a_start_what_was_ready_is_kept_so_and_the_rest_waits_for_its_files(kept, let_go, ready, passes):
-    site = Remembering({"digits": much(let_go)}, frozenset({"digits"}), ledger(ready))
+    site = Remembering({"digits": much(let_go)}, frozenset({"digits"}), ledger=ledger(ready))
     here = turns(site, source := Models("digits"))
     turn = take(here, "1", KNOWN)
     assert len(kept.made) == passes

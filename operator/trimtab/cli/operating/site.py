@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from trimtab.engine.hearing import Ear
 from trimtab.engine.ledger import Ledgers
 from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.survey import Survey
+from trimtab.engine.threads import OwnThreads
 from trimtab.engine.transfers import Report
 from trimtab.engine.view import Outcome
 from trimtab.engine.wanted import Wanted, resolve
@@ -35,6 +35,7 @@ from trimtab.model.operator import EventsConfig, GitConfig, OperatorSpec, S3Conf
 from trimtab.sources.folder import FolderSource
 from trimtab.sources.s3 import S3Source
 
+_READS, _SWEEP_READS = 16, 4  # at a time, of a pass and of a sweep
 _SCP = re.compile(r"[^/\s]+@[^/\s]+:")  # user@host:path, which is ssh
 
 
@@ -78,8 +79,8 @@ def served(
     """
     with (
         TemporaryDirectory(prefix="trimtab-") as scratch,
-        ThreadPoolExecutor(16, thread_name_prefix="reads") as threads,
-        ThreadPoolExecutor(4, thread_name_prefix="sweep reads") as sweeping,
+        OwnThreads(_READS, "reads") as threads,
+        OwnThreads(_SWEEP_READS, "sweep reads") as sweeping,
     ):
         launcher = launcher_in(Path(scratch))
         found: dict[str, ServedEnvironment] = {}
