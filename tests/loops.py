@@ -16,6 +16,7 @@ from trimtab.compile.facts import Digests
 from trimtab.engine.board import Configured
 from trimtab.engine.declared import Declared, Listing
 from trimtab.engine.operator import Operator
+from trimtab.engine.survey import Findings
 from trimtab.engine.wanted import Wanted
 from trimtab.model.load import load
 
@@ -60,10 +61,11 @@ def declared(name: str) -> Declared:
 
 @dataclass
 class Site:
-    """Resolves; by name what else happens to some."""
+    """Resolves; by name what else happens to some. sweeps: what happens in a sweep, which never finds that all stands."""
 
     happens: dict[str, Callable[..., object]]
     takes_report: frozenset[str] = frozenset()
+    sweeps: Callable[[], object] = lambda: None
 
     @property
     def ledgers(self) -> Any:
@@ -77,7 +79,8 @@ class Site:
     def drop(self, key: str) -> None: ...
 
     def look(self) -> Any:
-        raise AssertionError("no sweep comes in time")
+        self.sweeps()
+        return Findings(frozenset())
 
     def reconciler(self, contents: Any) -> Any:
         return Quiet()
@@ -116,7 +119,8 @@ class Running:
 
 
 @contextmanager
-def running(site: Site, source: Models, *, workers: int = 2) -> Iterator[Running]:
+def running(site: Site, source: Models, *, workers: int = 2, sweep_s: float = 3600.0, **others: Site) -> Iterator[Running]:
+    """others: environments beside the local one, by name."""
     ended: queue.Queue[tuple[str, str]] = queue.Queue()
 
     @contextmanager
@@ -124,7 +128,7 @@ def running(site: Site, source: Models, *, workers: int = 2) -> Iterator[Running
         yield lambda passed: ended.put((taken.key, passed.outcome))
 
     configured = [Configured(SOURCE)]
-    made = Operator([source], configured, {"local": site}, Time(), Log(), Quiet(), workers=workers, around=around)
+    made = Operator([source], configured, {"local": site, **others}, Time(), Log(), Quiet(), workers, sweep_s, around=around)
     thread = threading.Thread(target=made.run)
     thread.start()
     try:

@@ -87,6 +87,20 @@ class Broken(Models):
         raise SystemExit
 
 
+def test_an_account_that_hangs_holds_up_no_sweep_of_another():
+    let_go, asked = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        asked.set()
+        let_go.wait()
+
+    with running(Site({}), Models("good"), sweep_s=0.01, hung=Site({}, sweeps=hang)) as here:
+        assert here.next() == ("vision/good", "Ready")
+        assert asked.wait(10)
+        assert [here.next() for _ in range(5)] == [("vision/good", "Ready")] * 5
+        let_go.set()
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_has_died_fails_liveness_until_the_stop():
     with running(Site({}), Broken("good")) as here:
