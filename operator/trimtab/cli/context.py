@@ -117,6 +117,15 @@ def environment_named(name: str, given: tuple[Environment, ...] = ()) -> Environ
     return _environment_in(file, name)
 
 
+def environment_at(name: str, position: Position | None, given: tuple[Environment, ...] = ()) -> Environment:
+    """As `environment_named`; position: where a document names it."""
+    try:
+        return environment_named(name, given)
+    except UserError as error:
+        error.position = error.position or position
+        raise
+
+
 def _environment_in(file: Path, name: str | None = None) -> Environment:
     """The Environment of a file; without a name it must hold one alone."""
     try:
@@ -169,11 +178,7 @@ def resolved(
     cache.load()
 
     def reach(name: str, position: Position | None = None) -> tuple[Environment, Aws]:
-        try:
-            environment = environment_named(name, environments)
-        except UserError as error:
-            error.position = error.position or position
-            raise
+        environment = environment_at(name, position, environments)
         return environment, Aws(account_of(environment))
 
     deployment = document.value

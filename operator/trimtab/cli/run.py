@@ -1,6 +1,7 @@
 """`trimtab run`: the operator. Watches sources and keeps what they declare true, until it is stopped."""
 
 import contextlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,15 @@ import click
 from trimtab.cli import interrupts, words
 from trimtab.cli.output import talk
 
+_option = partial(click.option, show_envvar=True)
+
 
 @click.command(name="run")
-@click.option("--config", type=click.Path(path_type=Path), envvar="TRIMTAB_CONFIG", help="Its configuration, a YAML file.")
-@click.option(
+@_option("--config", type=click.Path(path_type=Path), envvar="TRIMTAB_CONFIG", help="Its configuration, a YAML file.")
+@_option(
     "--folder", "folders", type=click.Path(path_type=Path), multiple=True, help="A folder of documents to watch; repeatable."
 )
-@click.option(
+@_option(
     "--environment",
     "environments",
     multiple=True,
@@ -23,19 +26,17 @@ from trimtab.cli.output import talk
     help="An environment to serve; repeatable.  [default: local]",
     shell_complete=words.environments,
 )
-@click.option("--workers", type=click.IntRange(1, 256), envvar="TRIMTAB_WORKERS", help="Passes at a time.  [default: 8]")
-@click.option("--sweep", envvar="TRIMTAB_SWEEP", help="How often to look at everything.  [default: 60s]")
-@click.option(
+@_option("--workers", type=click.IntRange(1, 256), envvar="TRIMTAB_WORKERS", help="Passes at a time.  [default: 8]")
+@_option("--sweep", envvar="TRIMTAB_SWEEP", help="How often to look at everything.  [default: 60s]")
+@_option(
     "--listen", envvar="TRIMTAB_LISTEN", help="Of /healthz, /readyz and /metrics; none: nowhere.  [default: 127.0.0.1:8081]"
 )
-@click.option(
-    "--traces", help="Base URL of a collector of OTLP over HTTP; none: nowhere.  [default: as OTEL_* variables say]"
-)
-@click.option("--log-format", type=click.Choice(["console", "json"]), envvar="TRIMTAB_LOG_FORMAT", help="How to log.")
-@click.option(
+@_option("--traces", help="Base URL of a collector of OTLP over HTTP; none: nowhere.  [default: as OTEL_* variables say]")
+@_option("--log-format", type=click.Choice(["console", "json"]), envvar="TRIMTAB_LOG_FORMAT", help="How to log.")
+@_option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), envvar="TRIMTAB_LOG_LEVEL", help="What to log."
 )
-@click.option("--clock", metavar="URL", help="For tests: the local cloud whose clock it follows.")
+@_option("--clock", metavar="URL", help="For tests: the local cloud whose clock it follows.")
 def command(
     config: Path | None,
     folders: tuple[Path, ...],
@@ -65,12 +66,12 @@ def command(
         "environments": environments or None,
         "workers": workers,
         "sweep": sweep,
+        "listen": None if listen == "none" else listen,
         "traces": None if traces == "none" else traces,
         "logs": logs or None,
     }
     spec, base = configured(config, folders, overrides)
-    address = None if listen == "none" else listen or spec.listen
-    return _operate(spec, base, address, traces, clock)
+    return _operate(spec, base, None if listen == "none" else spec.listen, traces, clock)
 
 
 def _operate(spec: Any, base: Path, listen: str | None, traces: str | None, clock_url: str | None) -> int:

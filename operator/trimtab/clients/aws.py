@@ -9,18 +9,23 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from trimtab.clients.denials import Asked, is_of_credentials
 from trimtab.clients.errors import NO_CREDENTIALS, code_of, failure_from, meaning_of
 from trimtab.clients.pace import Pace
+from trimtab.clients.silence import Silence
 from trimtab.core.kind import Call, Failure, Reply
 
 _RENEWAL_S = 15.0
+_TIMEOUTS = (ReadTimeoutError, ConnectTimeoutError)
+_READ_S = 30.0  # for a read that holds little; each is tried three times
+_LONG_S = 60.0  # for objects, for a queue that is asked to wait, and for a write, which may take effect all the same
+_LONG = ("s3", "sqs")
 _PATH_STYLE = {"addressing_style": "path"}
 
 
@@ -43,17 +48,40 @@ class Made:
     request_id: str  # of the last answer to it; "" where there was none
 
 
+class Maker(Protocol):
+    """Makes one call; raises Failure."""
+
+    def make(self, call: Call) -> Reply: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    aws: "Aws"
+    is_whole: bool
+
+    def make(self, call: Call) -> Reply:
+        return self.aws.make_untraced(call, is_whole=self.is_whole)
+
+
 class Aws:
     """Makes calls in one account and region. Safe to use from several threads.
 
     observer: is told of each call. pace: what each request waits for; None where nobody else could be in its way.
+    traced: makes of what makes calls one that has them in traces, too.
     """
 
     def __init__(
-        self, account: Account, *, observer: Callable[[Made], None] | None = None, pace: Pace | None = None
+        self,
+        account: Account,
+        *,
+        observer: Callable[[Made], None] | None = None,
+        pace: Pace | None = None,
+        traced: Callable[[Maker], Maker] = lambda maker: maker,
     ) -> None:
         self.account = account
+        self._whole, self._opened = (traced(_Way(self, is_whole)) for is_whole in (True, False))
         self._pace = pace
+        self._silence = Silence(time.monotonic)
         self._session: Any = None  # made with the first client
         self._renewed = -_RENEWAL_S
         self._clients: dict[tuple[str, bool], Any] = {}
@@ -64,14 +92,30 @@ class Aws:
 
     def make(self, call: Call) -> Reply:
         """Make the call and join its pages. Raises Failure."""
+        return self._whole.make(call)
+
+    def open(self, call: Call) -> Reply:
+        """As `make`, but the bytes of its Body are still to be read; that raises BotoCoreError. For what may be large."""
+        return self._opened.make(call)
+
+    def make_untraced(self, call: Call, *, is_whole: bool) -> Reply:
+        """As `make`, or as `open`, for what stands in a trace already."""
+        self._silence.check(call.service, call.operation)
         self._answered.id = ""
         try:
             reply = self._send(self.client(call.service, reading=call.repeat == "read"), call)
+            if is_whole and hasattr(reply.get("Body"), "read"):
+                reply = {**reply, "Body": reply["Body"].read()}
         except (ClientError, BotoCoreError, OSError) as error:
+            if isinstance(error, _TIMEOUTS):
+                self._silence.timed_out(call.service)
+            else:
+                self._silence.answered(call.service)
             request_id = self._answered.id  # before who we are is asked
             failure = self.failure(call, error)
             self._tell(Made(call, failure.code, request_id))
             raise failure from error
+        self._silence.answered(call.service)
         self._tell(Made(call, "", self._answered.id))
         return reply
 
@@ -127,7 +171,7 @@ class Aws:
                 settings: dict[str, Any] = {
                     "retries": {"mode": "standard", "total_max_attempts": tries},
                     "connect_timeout": 10,
-                    "read_timeout": 60,
+                    "read_timeout": _READ_S if reading and service not in _LONG else _LONG_S,
                 }
                 if service == "s3":
                     settings["s3"] = _PATH_STYLE if self.account.endpoint else {}
@@ -164,8 +208,6 @@ class Aws:
         else:
             reply = getattr(client, method)(**call.arguments)
             reply.pop("ResponseMetadata", None)
-        if hasattr(reply.get("Body"), "read"):
-            reply["Body"] = reply["Body"].read()  # only records of ours are read by a Call; bulk goes by Transfer
         return reply
 
     def _tell(self, made: Made) -> None:

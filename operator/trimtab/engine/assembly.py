@@ -39,7 +39,7 @@ class Assembly:
     threads: for reads in parallel. scratch: a folder for temporary files. launcher: this installation's.
     holder, is_gone: who we are for leases, and whether another is known to be no more.
     before, after: called round every call that a pass makes; what they raise ends the pass, as a crash would.
-    traced: makes a caller of a caller, for traces.
+    traced: makes a caller of a caller, for traces; `aws` has it already.
     """
 
     environment: Environment
@@ -68,7 +68,7 @@ class Assembly:
         bench = Bench(self.aws, {**contents, "launcher": self.launcher}, serving_lock(), self.scratch)
         workers = {"upload": Upload(bench), "unpack": Unpack(bench), "take": Take(bench), "image": BuildImage(bench)}
         transfers = Transfers(workers)
-        caller = BookCaller(self.traced(self.recall), self.traced(Web()))
+        caller = BookCaller(self.recall, self.traced(Web()))
         driver = Driver(caller, transfers, self.threads, before=self.before, after=self.after)
         observer = Observer(driver, KINDS)
         ledgers = Ledgers(driver, self.environment.spec.buckets.state)

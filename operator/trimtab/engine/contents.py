@@ -11,17 +11,20 @@ import stat
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from trimtab.core.errors import Position, UserError
+from trimtab.core.kind import Progress
+from trimtab.engine.transfers import Report
 from trimtab_container.digests import Entry, tree_digest
 
 _CHUNK = 1 << 20
 _SETTLED_S = 2.0  # a file touched less than this ago may change again within one tick of its clock: it is not cached
+_SAVE_S = 10.0  # what is lost at most, but for the file under way, where the process is killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +71,19 @@ class Content:
 
 @dataclass(slots=True)
 class DigestCache:
-    """SHA-256 by device, inode, size and times. A hint that is safe to lose; `path` None keeps nothing."""
+    """SHA-256 by device, inode, size and times. A hint that is safe to lose; `path` None keeps nothing.
+
+    Safe to use from several threads. It is written while it grows, so that whoever is killed goes on where it was.
+    """
 
     path: Path | None
     _known: dict[str, str] = field(default_factory=dict[str, str])
     _changed: bool = False
+    _saved: float = field(default_factory=time.monotonic)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def load(self) -> None:
-        if self.path:
-            with suppress(OSError, ValueError):
-                known: Any = json.loads(self.path.read_text())
-                self._known = known if isinstance(known, dict) else {}
+        self._known = self._on_disk()
 
     def get(self, status: os.stat_result) -> str | None:
         return self._known.get(_mark(status))
@@ -92,19 +97,57 @@ class DigestCache:
         return self._known.get(mark)
 
     def put_object(self, mark: str, sha256: str) -> None:
-        self._known[mark] = sha256
-        self._changed = True
+        with self._lock:
+            self._known[mark] = sha256
+            self._changed = True
+            if time.monotonic() - self._saved > _SAVE_S:
+                self._write()
 
     def save(self) -> None:
         """Write it beside and move it in place, so that a reader never sees half of it. Where nothing can be written (a
         full disk, a home that is read-only) the files are hashed again next time."""
+        with self._lock:
+            self._write()
+
+    def _write(self) -> None:
         if self.path and self._changed:
+            self._known = {**self._on_disk(), **self._known}  # others of us write there, too
             with suppress(OSError):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 fresh = self.path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
                 fresh.write_text(json.dumps(self._known))
                 fresh.replace(self.path)
-            self._changed = False
+            self._changed, self._saved = False, time.monotonic()
+
+    def _on_disk(self) -> dict[str, str]:
+        known: Any = None
+        if self.path:
+            with suppress(OSError, ValueError):
+                known = json.loads(self.path.read_text())
+        return cast("dict[str, str]", known) if isinstance(known, dict) else {}
+
+
+@dataclass(slots=True)
+class Count:
+    """Bytes of a tree as they are read, for whoever wants to know; that one may raise to end it. For several threads."""
+
+    report: Report | None
+    what: str
+    total: int = 0  # 0: not known yet
+    _done: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, size_bytes: int) -> None:
+        with self._lock:
+            self._done += size_bytes
+        if self.report:
+            self.report(Progress(self._done, self.total, "bytes", self.what))
+
+    def over(self, files: Iterable[tuple[str, os.stat_result]]) -> Iterator[tuple[str, os.stat_result]]:
+        """The same, told of one by one: a list of many takes its time."""
+        for each in files:
+            self.add(0)
+            yield each
 
 
 def _mark(status: os.stat_result) -> str:
@@ -117,23 +160,25 @@ def read_folder(
     position: Position,
     *,
     cache: DigestCache | None = None,
-    progress: Callable[[int], Any] | None = None,
+    count: Count | None = None,
 ) -> Content:
-    """Digest every file under `root`.
+    """Digest every file under `root`. Raises what `count` does.
 
     inside: the document's folder; a link that leaves it is an error. position: where the document names the folder.
     Raises UserError for a missing or empty folder, an unreadable or special file, two names that are one after NFC, and
     a file that changed while it was read (DatasetChanged).
     """
     check_folder(root, inside, position)
-    before = dict(_files(root, inside, position))
+    count = count or Count(None, "")
+    before = dict(count.over(_files(root, inside, position)))
+    count.total = sum(status.st_size for status in before.values())
     if not before:
         raise UserError(
             f"{root} holds no files", position=position, code="TT2002", fix="put the files there, or name another folder"
         )
-    entries = [_entry(root / path, path, status, position, cache, progress) for path, status in before.items()]
+    entries = [_entry(root / path, path, status, position, cache, count) for path, status in before.items()]
     _same_names(before, position)
-    after = {path: _mark(status) for path, status in _files(root, inside, position)}
+    after = {path: _mark(status) for path, status in count.over(_files(root, inside, position))}
     if after != {path: _mark(status) for path, status in before.items()}:
         changed = sorted(path for path in before.keys() | after.keys() if after.get(path) != _mark_of(before, path))
         raise _changed(changed[0], position)
@@ -225,24 +270,25 @@ def _entry(
     status: os.stat_result,
     position: Position,
     cache: DigestCache | None,
-    progress: Callable[[int], Any] | None,
+    count: Count,
 ) -> Entry:
     sha256 = cache.get(status) if cache else None
     if sha256 is None:
-        sha256 = _hash(path, name, status, position)
+        sha256 = _hash(path, name, status, position, count)
         if cache:
             cache.put(status, sha256, time.time())
-    if progress:
-        progress(status.st_size)
+    else:
+        count.add(status.st_size)
     return Entry(unicodedata.normalize("NFC", name), status.st_size, sha256)
 
 
-def _hash(path: Path, name: str, status: os.stat_result, position: Position) -> str:
+def _hash(path: Path, name: str, status: os.stat_result, position: Position, count: Count) -> str:
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
+                count.add(len(chunk))
             if _mark(os.fstat(file.fileno())) != _mark(status):
                 raise _changed(name, position)
     except OSError as error:

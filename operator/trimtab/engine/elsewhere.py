@@ -13,16 +13,17 @@ import json
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
 from trimtab.clients.aws import Aws
 from trimtab.core.errors import Position, UserError
 from trimtab.core.kind import Call, Failure
-from trimtab.engine.contents import Content, DigestCache, Origin
+from trimtab.engine.contents import Content, Count, DigestCache, Origin
 from trimtab.engine.ledger import Ledger, Ledgers, Revision
 from trimtab.engine.remember import SERVED
 from trimtab.engine.workers.upload import opened
@@ -43,17 +44,20 @@ class InS3:
     other: Callable[[str, Position], tuple[Environment, Aws]]
     cache: DigestCache | None = None
 
-    def tree(self, uri: str, position: Position) -> Content:
+    def tree(self, uri: str, position: Position, count: Count) -> Content:
         bucket, _, prefix = uri.removeprefix("s3://").partition("/")
         prefix = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
         aws = self.own()[1]
+        count.add(0)
         before = _listed(aws, bucket, prefix, position)
+        count.total = sum(each["Size"] for each in before.values())
 
-        def entry(path: str) -> Entry:
-            return Entry(path, before[path]["Size"], self._sha256(aws, bucket, before[path], position))
+        def entry(path: str, context: Context) -> Entry:
+            return Entry(path, before[path]["Size"], context.run(self._sha256, aws, bucket, before[path], position, count))
 
         with ThreadPoolExecutor(_STREAMS, thread_name_prefix="hash") as threads:
-            entries = tuple(threads.map(entry, before))
+            # Whose calls they are, and how urgent, goes with them.
+            entries = tuple(threads.map(entry, before, [copy_context() for _ in before]))
         after = _listed(aws, bucket, prefix, position)
         if _marks(before) != _marks(after):
             raise _changed(uri, position)
@@ -63,10 +67,12 @@ class InS3:
         with opened(self.own()[1], content, entry) as file:
             return file.read()
 
-    def _sha256(self, aws: Aws, bucket: str, listed: Mapping[str, Any], position: Position) -> str:
+    def _sha256(self, aws: Aws, bucket: str, listed: Mapping[str, Any], position: Position, count: Count) -> str:
         mark = f"s3://{bucket}/{listed['Key']}:{listed['ETag']}:{listed['Size']}"
         known = self.cache.get_object(mark) if self.cache else None
-        found = known or _stored_sha256(aws, bucket, listed) or _read_sha256(aws, bucket, listed, position)
+        if stored := known or _stored_sha256(aws, bucket, listed):
+            count.add(listed["Size"])
+        found = stored or _read_sha256(aws, bucket, listed, position, count)
         if self.cache and not known:
             self.cache.put_object(mark, found)
         return found
@@ -192,17 +198,19 @@ def _stored_sha256(aws: Aws, bucket: str, listed: Mapping[str, Any]) -> str:
     return base64.b64decode(stored).hex() if stored and whole and head["ETag"] == listed["ETag"] else ""
 
 
-def _read_sha256(aws: Aws, bucket: str, listed: Mapping[str, Any], position: Position) -> str:
+def _read_sha256(aws: Aws, bucket: str, listed: Mapping[str, Any], position: Position, count: Count) -> str:
     digest = hashlib.sha256()
+    call = Call("s3", "GetObject", {"Bucket": bucket, "Key": listed["Key"], "IfMatch": listed["ETag"]})
     try:
-        reply = aws.client("s3", reading=True).get_object(Bucket=bucket, Key=listed["Key"], IfMatch=listed["ETag"])
-        for chunk in reply["Body"].iter_chunks(1 << 20):
+        for chunk in aws.open(call)["Body"].iter_chunks(1 << 20):
             digest.update(chunk)
-    except (ClientError, BotoCoreError) as error:
-        failure = aws.failure(Call("s3", "GetObject", {"Bucket": bucket, "Key": listed["Key"]}), error)
+            count.add(len(chunk))
+    except BotoCoreError as error:  # it broke off
+        raise aws.failure(call, error) from error
+    except Failure as failure:
         if failure.code in ("PreconditionFailed", "412"):
-            raise _changed(f"s3://{bucket}/{listed['Key']}", position) from error
-        raise failure from error
+            raise _changed(f"s3://{bucket}/{listed['Key']}", position) from failure
+        raise
     return digest.hexdigest()
 
 

@@ -15,13 +15,14 @@ from trimtab.core.errors import TrimtabError, UserError
 from trimtab.core.kind import Failure
 from trimtab.engine import brake
 from trimtab.engine.again import LASTING_S, LIMITS, after_error
-from trimtab.engine.board import Board, Configured, Known, Task, Vanish, changed
+from trimtab.engine.board import Board, Configured, Known, Make, Task, Vanish, changed
 from trimtab.engine.declared import Listing, Source
 from trimtab.engine.hearing import Ear, concerned, index_of
 from trimtab.engine.queue import BackOff, Priority, Taken, WorkQueue
+from trimtab.engine.resolving import Resolving
 from trimtab.engine.turns import Log, Site, Turns
 
-HUNG_S = 600.0  # a pass takes seconds, and each call of it a minute at most
+HUNG_S = 600.0  # a pass takes seconds, and each call of it two minutes at most
 # A sweep reads ten services with one call, and an account may make 20 such calls a second: so it takes a quarter of them.
 # Source: Amazon ECS API Reference, request throttling.
 _SWEEP_S_EACH = 0.022
@@ -105,7 +106,8 @@ class Operator:
 
     def __post_init__(self) -> None:
         self.queue = WorkQueue(self.clock.monotonic, self.clock.pause)
-        self._turns = Turns(self.sites, {each.name: each for each in self.sources}, self.log)
+        resolving = Resolving(self.clock, lambda key: self.queue.add(key, Priority.EDIT))
+        self._turns = Turns(self.sites, {each.name: each for each in self.sources}, self.log, resolving)
         self._board = Board(tuple(self.configured), frozenset(self.sites))
 
     # --- life ---
@@ -113,7 +115,9 @@ class Operator:
     def run(self, grace_s: float = 30.0) -> None:
         """Run until `stopping` is set; then let passes end, at most that long. Raises what reading the ledgers raises."""
         self._remember()
-        named: list[tuple[str, Callable[[], None]]] = [("sweep", self._sweep)]
+        named: list[tuple[str, Callable[[], None]]] = [
+            (f"sweep {name}", lambda name=name: self._sweep(name)) for name in self.sites
+        ]
         named += [(f"source {each.name}", lambda each=each: self._watch(each)) for each in self.sources]
         # Where there are several, the first is there for edits: none of them waits for passes that wait for AWS.
         least = [Priority.EDIT if self.workers > 1 else Priority.SWEEP, *[Priority.SWEEP] * (self.workers - 1)]
@@ -277,33 +281,41 @@ class Operator:
 
     # --- passes ---
 
-    def _sweep(self) -> None:
-        """Look at everything now and then: events are hints, and some never come."""
+    def _sweep(self, name: str) -> None:
+        """Look at all of an environment now and then: events are hints, and some never come.
+
+        Each has a thread of its own: an account that does not answer holds up no other's.
+        """
         while not self.clock.wait(self.stopping, max(self.sweep_s, _SWEEP_S_EACH * len(self._tasks))):
             try:
                 news = self._decide()
             except (TrimtabError, Failure) as error:
                 self.log.warning("sweep.failed", because=str(error))
                 continue
-            stand, moved = self._surveyed()
-            for key in sorted(news | (self._tasks.keys() - stand)):
+            stand, moved = self._surveyed(name)
+            for key in sorted(news | (self._within(name) - stand)):
                 self.queue.add(key, Priority.EDIT if key in news else Priority.EVENT if key in moved else Priority.SWEEP)
 
-    def _surveyed(self) -> tuple[frozenset[str], frozenset[str]]:
+    def _within(self, name: str) -> frozenset[str]:
+        """Deployments of that environment; what belongs to none yet is looked at with the first."""
+        with self._lock:
+            board, tasks = self._board, self._tasks
+        found: dict[str, str] = {key: board.known[key].environment for key in tasks if key in board.known}
+        found |= {key: task.declared.environment for key, task in tasks.items() if isinstance(task, Make)}
+        first = next(iter(self.sites))
+        return frozenset(key for key in tasks if found.get(key, first) == name)
+
+    def _surveyed(self, name: str) -> tuple[frozenset[str], frozenset[str]]:
         """(deployments that are as their last pass left them, those that are not); a pass must look at all others."""
-        stand: frozenset[str] = frozenset()
-        moved: frozenset[str] = frozenset()
-        for name, site in self.sites.items():
-            started = self.clock.monotonic()
-            try:
-                with urgent(Priority.SWEEP):
-                    found = site.survey.look()
-            except (TrimtabError, Failure) as error:  # each gets a pass, which says what it cannot read
-                self.log.warning("sweep.failed", environment=name, because=str(error))
-                continue
-            stand, moved = stand | found.stand, moved | found.moved
-            self.counts.surveyed(len(found.stand), len(found.moved), self.clock.monotonic() - started)
-        return stand, moved
+        started = self.clock.monotonic()
+        try:
+            with urgent(Priority.SWEEP):
+                found = self.sites[name].survey.look()
+        except (TrimtabError, Failure) as error:  # each gets a pass, which says what it cannot read
+            self.log.warning("sweep.failed", environment=name, because=str(error))
+            return frozenset(), frozenset()
+        self.counts.surveyed(len(found.stand), len(found.moved), self.clock.monotonic() - started)
+        return found.stand, found.moved
 
     def _work(self, least: Priority) -> None:
         while (taken := self.queue.take(least)) is not None:
@@ -324,6 +336,7 @@ class Operator:
             task, known = self._tasks.get(key), self._board.known.get(key)
             is_doomed, brake_says = key in self._doomed, self._braked.get(key, "")
         if task is None:
+            self._turns.resolving.drop(key)
             return Passed(None, "success", "Undeclared", 0)
         generation = known.generation if known else 0
         try:

@@ -4,6 +4,7 @@ The keys are documented in docs/reference/status.md, and a test holds them.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from trimtab.core.errors import UserError
@@ -77,6 +78,16 @@ def problem(mistakes: Sequence[UserError]) -> dict[str, Any]:
     """What is wrong with a document, as it is told to its source."""
     return {
         "mistakes": [{"code": each.code, "reason": each.reason, "message": str(each), "fix": each.fix} for each in mistakes]
+    }
+
+
+def awaited(key: str, generation: int, because: str, since: datetime) -> dict[str, Any]:
+    """The status of what is not looked at yet: what is declared is not known so far, and why. generation: the last known."""
+    rest = {"observedGeneration": generation, "lastTransitionTime": rfc3339(since), "message": because}
+    told = (("Ready", "Unknown"), ("Reconciling", "True"))
+    return {
+        "deployment": key,
+        "conditions": [{"type": type_, "status": status, "reason": "Progressing", **rest} for type_, status in told],
     }
 
 

@@ -13,13 +13,16 @@ from trimtab.engine.declared import Declared, Source
 from trimtab.engine.hearing import names_in
 from trimtab.engine.ledger import Ledgers, Provenance
 from trimtab.engine.reconcile import Reconciler
-from trimtab.engine.report import problem, status_of
+from trimtab.engine.report import awaited, problem, status_of
+from trimtab.engine.resolving import Hashed, Resolving
 from trimtab.engine.survey import Survey
+from trimtab.engine.transfers import Report
 from trimtab.engine.view import Outcome
 from trimtab.engine.wanted import Wanted, wanted_from
 from trimtab.plan.drift import told
 
 _DELETING_S = 1.0
+_HASHING_S = 30.0  # to tell how far it is; the end of it wakes
 
 
 class Log(Protocol):
@@ -39,8 +42,8 @@ class Site(Protocol):
     @property
     def survey(self) -> Survey: ...
 
-    def resolve(self, declared: Declared) -> Wanted:
-        """Digest what the document names. Raises UserError, an ExceptionGroup of them, Failure."""
+    def resolve(self, declared: Declared, report: Report) -> Wanted:
+        """Digest what the document names. Raises UserError, an ExceptionGroup of them, Failure, and what `report` does."""
         ...
 
     def reconciler(self, contents: Mapping[str, Content]) -> Reconciler:
@@ -75,6 +78,7 @@ class Turns:
     sites: Mapping[str, Site]
     sources: Mapping[str, Source]
     log: Log
+    resolving: Resolving
     _held: dict[str, _Held] = field(default_factory=dict[str, _Held])
     _told: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])  # the status last written
 
@@ -90,13 +94,16 @@ class Turns:
             return Turn(None, known, "InvalidSpec")
         if isinstance(task, Make):
             held = self._at_hand(key, task)
-            assert held.wanted is not None
             try:
+                if isinstance(held, Hashed):
+                    return self._meanwhile(key, task, known, held)
+                assert held.wanted is not None
                 return self._towards(key, task, held, held.wanted)
             except UserError as error:
                 if error.reason != "Deleting" or known is None:
                     raise
                 return self._anew(key, task, known)
+        self.resolving.drop(key)
         assert known is not None, "what is not declared is known from its ledger"
         held = self._from_memory(key, known)
         ledger = held.reconciler.ledgers.load(*key.split("/")).value
@@ -114,18 +121,43 @@ class Turns:
         self._report(key, task.source, problem(mistakes))
 
     def stop(self) -> None:
-        """End the transfers of all."""
+        """End the hashing and the transfers of all."""
+        self.resolving.stop()
         for held in list(self._held.values()):
             held.reconciler.transfers.stop()
 
-    def _at_hand(self, key: str, task: Make) -> _Held:
-        """The document with its contents, resolved anew only where something may have changed."""
+    def _at_hand(self, key: str, task: Make) -> _Held | Hashed:
+        """The document with its contents, resolved anew only where something may have changed; or how far that is."""
         declared, held = task.declared, self._held.get(key)
         if held is not None and held.mark == declared.mark:
             return held
         site = self.sites[declared.environment]
-        wanted = replace(site.resolve(declared), provenance=Provenance(task.source, declared.file, declared.version))
+        resolved = self.resolving.take(declared, site.resolve)
+        if isinstance(resolved, Hashed):
+            return resolved
+        wanted = replace(resolved, provenance=Provenance(task.source, declared.file, declared.version))
         return self._hold(key, _Held(declared.mark, wanted, site.reconciler(wanted.contents)))
+
+    def _meanwhile(self, key: str, task: Make, known: Known | None, hashed: Hashed) -> Turn:
+        """What it names is being hashed: that is told, and what was declared before is kept true."""
+        before = self._before(key, known)
+        if before is None:
+            self._report(key, task.source, awaited(key, known.generation if known else 0, str(hashed), hashed.since))
+            return Turn(_HASHING_S, known, "Progressing")
+        turn = self._towards(key, Keep(task.source, f"what is declared now is taken once it is hashed: {hashed}"), *before)
+        return replace(turn, again_s=min(turn.again_s or _HASHING_S, _HASHING_S))
+
+    def _before(self, key: str, known: Known | None) -> tuple[_Held, Wanted] | None:
+        """What was declared before; None where there is no such thing, or where its files would have to be there."""
+        held = self._held.get(key)
+        if held is not None and held.wanted is not None:
+            return held, held.wanted
+        if known is None:
+            return None
+        held = self._from_memory(key, known)
+        ledger = held.reconciler.ledgers.load(*key.split("/")).value
+        ready = ledger.conditions.get("Ready") if ledger and not ledger.deleting else None
+        return (held, wanted_from(ledger)) if ledger and ready and ready.status == "True" else None
 
     def _from_memory(self, key: str, known: Known) -> _Held:
         held = self._held.get(key)

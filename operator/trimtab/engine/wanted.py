@@ -1,8 +1,7 @@
 """A document that is resolved as far as its own folder goes: what it declares, and its content by digest."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -10,9 +9,10 @@ from trimtab.compile.facts import Digests
 from trimtab.compile.select import selected
 from trimtab.core.canonical import digest_of
 from trimtab.core.errors import Position, UserError
-from trimtab.engine.contents import Content, DigestCache, check_folder, read_folder
+from trimtab.engine.contents import Content, Count, DigestCache, check_folder, read_folder
 from trimtab.engine.given import SOURCE, check_folder_of_model, check_model, own_base
 from trimtab.engine.ledger import Ledger, Provenance
+from trimtab.engine.transfers import Report
 from trimtab.model.deployment import ModelDeployment
 from trimtab.model.load import Document
 from trimtab.model.training import ModelFrom
@@ -22,8 +22,8 @@ from trimtab_container.digests import Entry
 class Elsewhere(Protocol):
     """What a document may name beyond its own folder."""
 
-    def tree(self, uri: str, position: Position) -> Content:
-        """The objects below "s3://bucket/prefix". Raises UserError, Failure."""
+    def tree(self, uri: str, position: Position, count: Count) -> Content:
+        """The objects below "s3://bucket/prefix". Raises UserError, Failure, what `count` does."""
         ...
 
     def revision(self, given: ModelFrom, position: Position) -> Content:
@@ -83,13 +83,24 @@ def resolve(
     folder: Path | str,
     *,
     cache: DigestCache | None = None,
-    progress: Callable[[str, int], Any] | None = None,
+    report: Report | None = None,
     elsewhere: Elsewhere,
 ) -> Wanted:
     """Digest dataset, code and model. Raises UserError, or an ExceptionGroup of them; Failure for what is not beside it.
 
-    folder: what relative paths stand below; "s3://bucket/prefix" for a document that came from there.
+    folder: what relative paths stand below; "s3://bucket/prefix" for a document that came from there. report: is told how
+    far it is; what it raises ends it. What was hashed until then is in the cache, however it ends.
     """
+    try:
+        return _resolved(document, folder, cache, report, elsewhere)
+    finally:
+        if cache:
+            cache.save()
+
+
+def _resolved(
+    document: Document, folder: Path | str, cache: DigestCache | None, report: Report | None, elsewhere: Elsewhere
+) -> Wanted:
     deployment = document.value
     assert isinstance(deployment, ModelDeployment)
     mistakes = check_paths(document, folder) if isinstance(folder, Path) else []
@@ -99,17 +110,16 @@ def resolve(
     read: dict[str, Content] = {}
     for field_path, source in _sources(deployment):
         name, position = field_path.split(".")[1], document.positions.of(field_path)
+        count = Count(report, name)
         if isinstance(folder, str) or is_remote(source):
-            read[name] = elsewhere.tree(source if is_remote(source) else _beside(str(folder), source, position), position)
+            uri = source if is_remote(source) else _beside(str(folder), source, position)
+            read[name] = elsewhere.tree(uri, position, count)
             continue
-        report = partial(progress, name) if progress else None
-        read[name] = read_folder(folder / source, folder, position, cache=cache, progress=report)
+        read[name] = read_folder(folder / source, folder, position, cache=cache, count=count)
     _check_code_there(document, read.get("code"))
     if spec.model and spec.model.from_:
         read["model"] = elsewhere.revision(spec.model.from_, document.positions.of("spec.model.from"))
     own = _own_image(document, read["model"], elsewhere) if "model" in read else dict[str, str]()
-    if cache:
-        cache.save()
     contents = {name: content for name, content in read.items() if name != "code"} | _code(deployment, read.get("code"))
     digests = replace(_digests(deployment, contents, read.get("code")), **own)
     return Wanted(

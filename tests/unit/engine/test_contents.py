@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from trimtab.core.errors import Position, UserError
+from trimtab.core.kind import Progress
 from trimtab.engine import contents
-from trimtab.engine.contents import DigestCache, read_folder
+from trimtab.engine.contents import Count, DigestCache, read_folder
 
 HERE = Position("deployment.yaml", 5, 13, "spec.dataset.source")
 
@@ -103,8 +104,8 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
     root = folder(tmp_path)
     real = contents._hash
 
-    def meddle(path, name, status, position):
-        value = real(path, name, status, position)
+    def meddle(*given):
+        value = real(*given)
         (root / "b").write_text("changed meanwhile")
         return value
 
@@ -155,3 +156,48 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path):
     cache.put_object("mark", "sha256")
     cache.save()
     assert not cache.path.exists()
+
+
+class Killed(Exception):
+    """As a process is: nothing is saved at the end."""
+
+
+def test_what_was_hashed_before_the_process_is_killed_is_not_read_again(tmp_path, monkeypatch):
+    root = folder(tmp_path)
+    for path in (root / "b", root / "train" / "a"):
+        os.utime(path, (1, 1))
+    monkeypatch.setattr(contents, "_SETTLED_S", -1.0)
+    monkeypatch.setattr(contents, "_SAVE_S", -1.0)
+
+    def killed(progress: Progress) -> None:
+        if progress.done == 3:  # at the end of the second file, before its digest is known
+            raise Killed
+
+    with pytest.raises(Killed):
+        read_folder(root, tmp_path, HERE, cache=DigestCache(tmp_path / "cache.json"), count=Count(killed, "dataset"))
+    again = DigestCache(tmp_path / "cache.json")
+    again.load()
+    read: list[str] = []
+    real = contents._hash
+    monkeypatch.setattr(contents, "_hash", lambda path, *rest: (read.append(path.name), real(path, *rest))[1])
+    assert read_folder(root, tmp_path, HERE, cache=again).digest == digest(tmp_path)
+    assert read == ["a", "b", "a"]  # the second alone; both for the digest that it is compared with
+
+
+def test_how_far_it_is_is_told_in_bytes_of_all_that_there_are(tmp_path):
+    told: list[Progress] = []
+    read_folder(folder(tmp_path), tmp_path, HERE, count=Count(told.append, "dataset"))
+    assert Progress(2, 3, "bytes", "dataset") in told
+    assert told[-1] == Progress(3, 3, "bytes", "dataset")
+
+
+def test_two_that_write_one_cache_lose_nothing_of_each_other(tmp_path):
+    ours, theirs = DigestCache(tmp_path / "cache.json"), DigestCache(tmp_path / "cache.json")
+    for cache, mark in ((ours, "a"), (theirs, "b")):
+        cache.load()
+        cache.put_object(mark, f"sha256 of {mark}")
+    ours.save()
+    theirs.save()
+    read = DigestCache(tmp_path / "cache.json")
+    read.load()
+    assert [read.get_object(each) for each in "ab"] == ["sha256 of a", "sha256 of b"]

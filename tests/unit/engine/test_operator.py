@@ -154,5 +154,5 @@ def test_a_sweep_asks_for_passes_of_what_does_not_stand(operator, found, queued)
     operator._know("vision/digits", None)
     operator._decide()
     operator.sweep_s, operator.queue = 0.01, Asked(operator.stopping, len(queued))
-    operator._sweep()
+    operator._sweep("local")
     assert operator.queue.asked == queued

@@ -3,52 +3,59 @@
 import hashlib
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from trimtab.cli import holder
-from trimtab.cli.context import account_of, cache_folder, environment_named, launcher_in, resolved
+from trimtab.cli.context import account_of, cache_folder, environment_at, environment_named, launcher_in
 from trimtab.clients.aws import Aws, Made
 from trimtab.clients.clock import SystemClock
 from trimtab.clients.pace import Pace
-from trimtab.core.errors import UserError
+from trimtab.core.errors import Position, UserError
 from trimtab.core.quantities import duration_s
 from trimtab.engine.assembly import Assembly
 from trimtab.engine.board import Configured
-from trimtab.engine.contents import Content
+from trimtab.engine.contents import Content, DigestCache
 from trimtab.engine.declared import Declared, Source
 from trimtab.engine.driver import Caller
+from trimtab.engine.elsewhere import InS3
 from trimtab.engine.endpoint import url_of
 from trimtab.engine.hearing import Ear
 from trimtab.engine.ledger import Ledgers
 from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.survey import Survey
+from trimtab.engine.threads import OwnThreads
+from trimtab.engine.transfers import Report
 from trimtab.engine.view import Outcome
-from trimtab.engine.wanted import Wanted
+from trimtab.engine.wanted import Wanted, resolve
+from trimtab.model.environment import Environment
 from trimtab.model.operator import EventsConfig, GitConfig, OperatorSpec, S3Config, SourceConfig
 from trimtab.sources.folder import FolderSource
 from trimtab.sources.s3 import S3Source
 
+_READS, _SWEEP_READS = 16, 4  # at a time, of a pass and of a sweep
 _SCP = re.compile(r"[^/\s]+@[^/\s]+:")  # user@host:path, which is ssh
 
 
 @dataclass(frozen=True, slots=True)
 class ServedEnvironment:
-    """Keeps trimtab.engine.turns.Site."""
+    """Keeps trimtab.engine.turns.Site. other: an environment that a document names beside its own."""
 
     assembly: Assembly
     survey: Survey
     pace: Pace
+    cache: DigestCache
+    other: Callable[[str, Position], tuple[Environment, Aws]]
 
     @property
     def ledgers(self) -> Ledgers:
         return self.assembly.ledgers
 
-    def resolve(self, declared: Declared) -> Wanted:
-        return resolved(declared.document, declared.folder)
+    def resolve(self, declared: Declared, report: Report) -> Wanted:
+        elsewhere = InS3(lambda: (self.assembly.environment, self.assembly.aws), self.other, self.cache)
+        return resolve(declared.document, declared.folder, cache=self.cache, report=report, elsewhere=elsewhere)
 
     def reconciler(self, contents: Mapping[str, Content]) -> Reconciler:
         return self.assembly.reconciler(contents)
@@ -72,20 +79,32 @@ def served(
     """
     with (
         TemporaryDirectory(prefix="trimtab-") as scratch,
-        ThreadPoolExecutor(16, thread_name_prefix="reads") as threads,
-        ThreadPoolExecutor(4, thread_name_prefix="sweep reads") as sweeping,
+        OwnThreads(_READS, "reads") as threads,
+        OwnThreads(_SWEEP_READS, "sweep reads") as sweeping,
     ):
         launcher = launcher_in(Path(scratch))
         found: dict[str, ServedEnvironment] = {}
         paces: dict[tuple[str, str], Pace] = {}  # AWS's limits are those of an account and region
-        for name in names:
-            environment = environment_named(name)
+        cache = DigestCache(cache_folder() / "digests.json")
+        cache.load()
+
+        def reached(environment: Environment) -> tuple[Aws, Pace]:
             account = (environment.spec.account, environment.spec.region)
             pace = paces.setdefault(account, Pace(SystemClock().monotonic, waited=waited))
-            aws = Aws(account_of(environment), observer=observer, pace=pace)
+            return Aws(account_of(environment), observer=observer, pace=pace, traced=traced), pace
+
+        def other(name: str, position: Position) -> tuple[Environment, Aws]:
+            if name in found:
+                return found[name].assembly.environment, found[name].assembly.aws
+            environment = environment_at(name, position)
+            return environment, reached(environment)[0]
+
+        for name in names:
+            environment = environment_named(name)
+            aws, pace = reached(environment)
             me, is_gone = holder.this_process(), holder.is_gone
             assembly = Assembly(environment, aws, threads, Path(scratch), launcher, clock, me, is_gone, traced=traced)
-            found[name] = ServedEnvironment(assembly, assembly.survey(sweeping), pace)
+            found[name] = ServedEnvironment(assembly, assembly.survey(sweeping), pace, cache, other)
         yield found
 
 

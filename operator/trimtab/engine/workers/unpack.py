@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
 from trimtab.clients.aws import Aws
 from trimtab.core.kind import Call, Failure, Progress
@@ -106,8 +106,9 @@ def read_evaluation(data: bytes) -> tuple[Any, str]:
 
 def fetch(aws: Aws, bucket: str, key: str, target: Path, report: Report | None) -> None:
     """Stream an object to a file. Raises Failure."""
+    call = Call("s3", "GetObject", {"Bucket": bucket, "Key": key})
     try:
-        reply = aws.client("s3", reading=True).get_object(Bucket=bucket, Key=key)
+        reply = aws.open(call)
         total, done = reply["ContentLength"], 0
         with target.open("wb") as file:
             for chunk in reply["Body"].iter_chunks(1 << 20):
@@ -115,8 +116,8 @@ def fetch(aws: Aws, bucket: str, key: str, target: Path, report: Report | None) 
                 done += len(chunk)
                 if report:
                     report(Progress(done, total, "bytes", "reading the model"))
-    except (ClientError, BotoCoreError) as error:
-        raise aws.failure(Call("s3", "GetObject", {"Bucket": bucket, "Key": key}), error) from error
+    except BotoCoreError as error:  # it broke off
+        raise aws.failure(call, error) from error
 
 
 def unpack(archive: Path, target: Path) -> None:

@@ -18,8 +18,6 @@ from contextlib import AbstractContextManager, closing
 from functools import partial
 from typing import Any, TypeAlias
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from trimtab.clients.aws import Aws
 from trimtab.core.errors import UserError
 from trimtab.core.kind import Call, Failure, Progress
@@ -88,12 +86,11 @@ def opened(aws: Aws, content: Content, entry: Entry) -> AbstractContextManager[A
         return content.file(entry).open("rb")
     source = {"Bucket": origin.bucket, "Key": origin.key, "IfMatch": origin.etag}
     try:
-        return closing(aws.client("s3", reading=True).get_object(**source)["Body"])
-    except (ClientError, BotoCoreError) as error:
-        failure = aws.failure(Call("s3", "GetObject", source), error)
+        return closing(aws.open(Call("s3", "GetObject", source))["Body"])
+    except Failure as failure:
         if failure.code in ("PreconditionFailed", "412", "NoSuchKey"):
-            raise _changed(f"s3://{origin.bucket}/{origin.key}") from error
-        raise failure from error
+            raise _changed(f"s3://{origin.bucket}/{origin.key}") from failure
+        raise
 
 
 class _Sender:
