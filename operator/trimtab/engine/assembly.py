@@ -16,6 +16,7 @@ from trimtab.engine.driver import Caller, Driver
 from trimtab.engine.ledger import Ledgers
 from trimtab.engine.observe import Observer
 from trimtab.engine.pins import Tags
+from trimtab.engine.prover import AT_ONCE, Prover
 from trimtab.engine.recall import Recall, Recalling
 from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.survey import Survey
@@ -52,6 +53,7 @@ class Assembly:
     after: Callable[[Call], None] | None = None
     traced: Callable[[Caller], Caller] = lambda caller: caller
     tags: Tags = field(default_factory=Tags)
+    doubts: set[str] = field(default_factory=set[str])
     ledgers: Ledgers = field(init=False)
     recall: Recall = field(init=False)
     witness: Witness = field(init=False)
@@ -83,10 +85,11 @@ class Assembly:
             launcher=self.launcher.digest,
             witness=self.witness,
             tags=self.tags,
+            doubts=self.doubts,
         )
 
-    def survey(self, threads: Executor) -> Survey:
-        """What a loop's sweeps look with. threads: of its own, so that no pass waits for a sweep."""
+    def survey(self, threads: Executor, proving: Executor) -> Survey:
+        """What a loop's sweeps look with. threads, proving: of its own, so that no pass waits for a sweep."""
         reads_only = Transfers({})
         direct, recalling = (Driver(caller, reads_only, threads) for caller in (self.aws, Recalling(self.recall)))
         return Survey(
@@ -99,4 +102,6 @@ class Assembly:
             tags=self.tags,
             launcher=self.launcher.digest,
             clock=self.clock,
+            prover=Prover(BookCaller(self.aws, Web(AT_ONCE)), proving, self.clock.monotonic),
+            doubts=self.doubts,
         )

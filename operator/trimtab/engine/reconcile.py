@@ -20,7 +20,7 @@ from trimtab.engine.apply import apply
 from trimtab.engine.approval import Approval
 from trimtab.engine.book import Book, BookCaller
 from trimtab.engine.chronicle import chronicled
-from trimtab.engine.claim import in_rotation, judged, prove, release_in
+from trimtab.engine.claim import claimed, in_rotation, judged, prove, release_in
 from trimtab.engine.collect import collected, condemned, not_yet_condemned, superfluous
 from trimtab.engine.drifts import fights_of, unfought, with_drift, with_repaired
 from trimtab.engine.driver import Driver
@@ -81,6 +81,7 @@ class Reconciler:
     launcher: str  # digest of this installation's launcher
     witness: Witness
     tags: Tags = field(default_factory=Tags)
+    doubts: set[str] = field(default_factory=set[str])  # deployments that a sweep has found to answer otherwise
 
     # --- looking ---
 
@@ -164,13 +165,16 @@ class Reconciler:
         return View(graph, snapshot, decided, facts, book.ledger, history, rotated, rules)
 
     def _proven(self, view: View, book: Book, wanted: Wanted) -> View:
-        """With a proof of the release that runs, where there is none yet, or where the last one failed."""
-        release, known = release_in(view.graph), book.ledger.proof
-        if view.rotated is None or view.rotated.unproven or (known and known.release == release and not known.failure):
+        """With a proof of the release that runs, where there is none yet, where the last one failed or is in doubt."""
+        release, known, key = release_in(view.graph), book.ledger.proof, f"{wanted.namespace}/{wanted.name}"
+        known = known if known and known.release == release else None
+        in_doubt = key in self.doubts
+        self.doubts.discard(key)
+        if view.rotated is None or view.rotated.unproven or (known and not known.failure and not in_doubt):
             return view
         at = rfc3339(view.snapshot.at)
-        artifacts = book.ledger.artifacts
-        made = prove(view.graph, view.snapshot, view.rotated, artifacts, self.environment, self.driver, at)
+        claim = claimed(view.graph, view.snapshot, view.rotated, book.ledger.artifacts, self.environment, known)
+        made = prove(claim, release, known, self.driver, at)
         if known is None or replace(known, at=at) != made:
             book.ledger = replace(book.ledger, proof=made)
         settled = {**view.plan.standings, SERVICE: Standing("ok")}

@@ -24,6 +24,7 @@ from trimtab.engine.driver import Caller
 from trimtab.engine.endpoint import url_of
 from trimtab.engine.hearing import Ear
 from trimtab.engine.ledger import Ledgers
+from trimtab.engine.prover import AT_ONCE
 from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.survey import Survey
 from trimtab.engine.view import Outcome
@@ -74,6 +75,7 @@ def served(
         TemporaryDirectory(prefix="trimtab-") as scratch,
         ThreadPoolExecutor(16, thread_name_prefix="reads") as threads,
         ThreadPoolExecutor(4, thread_name_prefix="sweep reads") as sweeping,
+        ThreadPoolExecutor(AT_ONCE, thread_name_prefix="proofs") as proving,
     ):
         launcher = launcher_in(Path(scratch))
         found: dict[str, ServedEnvironment] = {}
@@ -85,8 +87,11 @@ def served(
             aws = Aws(account_of(environment), observer=observer, pace=pace)
             me, is_gone = holder.this_process(), holder.is_gone
             assembly = Assembly(environment, aws, threads, Path(scratch), launcher, clock, me, is_gone, traced=traced)
-            found[name] = ServedEnvironment(assembly, assembly.survey(sweeping), pace)
-        yield found
+            found[name] = ServedEnvironment(assembly, assembly.survey(sweeping, proving), pace)
+        try:
+            yield found
+        finally:
+            proving.shutdown(wait=False, cancel_futures=True)
 
 
 def ears_of(events: Sequence[EventsConfig], sites: Mapping[str, ServedEnvironment]) -> list[Ear]:
