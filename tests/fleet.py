@@ -17,6 +17,7 @@ from trimtab.engine.driver import Caller, Driver
 from trimtab.engine.ledger import Ledger, Ledgers
 from trimtab.engine.observe import Observer
 from trimtab.engine.pins import Tags
+from trimtab.engine.prover import Prover
 from trimtab.engine.recall import Recall, Recalling
 from trimtab.engine.survey import Findings, Member, Settled, Survey, judged
 from trimtab.engine.transfers import Transfers
@@ -72,6 +73,7 @@ class Fleet:
             tags=Tags(),
             launcher="launcher",
             clock=SystemClock(),
+            prover=Prover(sweeping, self.threads, self.time.monotonic),  # of what has no endpoint
         )
 
     def grow(self, size: int) -> None:

@@ -82,12 +82,12 @@ class World:
 
     def drain_delay(self) -> None:
         slow = {"Key": "deregistration_delay.timeout_seconds", "Value": "7"}
-        self.cloud.client("elbv2").modify_target_group_attributes(TargetGroupArn=self._group(), Attributes=[slow])
+        self.cloud.client("elbv2").modify_target_group_attributes(TargetGroupArn=self.target_group(), Attributes=[slow])
 
     def health_interval(self) -> None:
-        self.cloud.client("elbv2").modify_target_group(TargetGroupArn=self._group(), HealthCheckIntervalSeconds=17)
+        self.cloud.client("elbv2").modify_target_group(TargetGroupArn=self.target_group(), HealthCheckIntervalSeconds=17)
 
-    def _group(self) -> str:
+    def target_group(self) -> str:
         groups = self.cloud.client("elbv2").describe_target_groups()["TargetGroups"]
         return self.one(groups, "TargetGroupName")["TargetGroupArn"]
 

@@ -19,8 +19,9 @@ class Web:
     nobody answers.
     """
 
-    def __init__(self) -> None:
-        self._pool = urllib3.PoolManager()
+    def __init__(self, at_once: int = 1) -> None:
+        """at_once: from how many threads one host may be asked."""
+        self._pool = urllib3.PoolManager(maxsize=at_once)
 
     def make(self, call: Call) -> Reply:
         arguments: Mapping[str, Any] = call.arguments

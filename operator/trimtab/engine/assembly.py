@@ -17,6 +17,7 @@ from trimtab.engine.driver import Caller, Driver
 from trimtab.engine.ledger import Ledgers
 from trimtab.engine.observe import Observer
 from trimtab.engine.pins import Tags
+from trimtab.engine.prover import AT_ONCE, Prover
 from trimtab.engine.recall import Recall, Recalling
 from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.survey import Survey
@@ -54,6 +55,7 @@ class Assembly:
     after: Callable[[Call], None] | None = None
     traced: Callable[[Caller], Caller] = lambda caller: caller
     tags: Tags = field(default_factory=Tags)
+    doubts: set[str] = field(default_factory=set[str])
     ledgers: Ledgers = field(init=False)
     recall: Recall = field(init=False)
     witness: Witness = field(init=False)
@@ -82,6 +84,7 @@ class Assembly:
             tags=self.tags,
             launcher=self.launcher.digest,
             clock=self.clock,
+            doubts=self.doubts,
         )
         return Reconciler(
             environment=self.environment,
@@ -98,8 +101,8 @@ class Assembly:
             is_gone=self.is_gone,
         )
 
-    def survey(self, threads: Executor) -> Survey:
-        """What a loop's sweeps look with. threads: of its own, so that no pass waits for a sweep."""
+    def survey(self, threads: Executor, proving: Executor) -> Survey:
+        """What a loop's sweeps look with. threads, proving: of its own, so that no pass waits for a sweep."""
         reads_only = Transfers({})
         direct, recalling = (Driver(caller, reads_only, threads) for caller in (self.aws, Recalling(self.recall)))
         return Survey(
@@ -112,4 +115,6 @@ class Assembly:
             tags=self.tags,
             launcher=self.launcher.digest,
             clock=self.clock,
+            prover=Prover(BookCaller(self.aws, Web(AT_ONCE)), proving, self.clock.monotonic),
+            doubts=self.doubts,
         )

@@ -16,6 +16,7 @@ from trimtab.resources.ecs_rotation import Place, Rotation, rotation, unproven
 
 SERVICE, RELEASE, TARGETS = "ecs.Service/service", "ecs.TaskDefinition/release", "elbv2.TargetGroup/targets"
 _LOOK_AGAIN_S = 2.0
+_MOST_ASKED = 10  # tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +86,36 @@ def judged(plan: Plan, rotated: Rotated, failure: str) -> Plan:
     return replace(plan, standings={**plan.standings, SERVICE: standing})
 
 
-def prove(
+def claimed(
     graph: Graph,
     snapshot: Snapshot,
     rotated: Rotated,
     artifacts: Mapping[str, Mapping[str, Any]],
     environment: Environment,
-    driver: Driver,
-    at: str,
-) -> Proof:
-    """Prove the release beyond its rotation. artifacts: what the ledger knows of models, by training key."""
+    known: Proof | None,
+) -> Claim:
+    """What a release claims that is in rotation. artifacts: what the ledger knows of models, by training key.
+
+    known: its last proof. One that is proven again is asked of every task, so that none hides behind the others.
+    """
     assert rotated.seen is not None
     artifact = graph.nodes[RELEASE].desired.environment["TRIMTAB_ARTIFACT_DIGEST"]
     record = next((str(each["record"]) for each in artifacts.values() if each["digest"] == artifact), "")
     folder = record.removesuffix(".json")
-    claim = Claim(
+    return Claim(
         artifact=artifact,
-        address=rotated.seen.healthy[0],
+        addresses=rotated.seen.healthy[: _MOST_ASKED if known else 1],
         url=url_of(graph, snapshot, environment),
         key_id=_observed(snapshot, KEY).id if KEY in graph.nodes else None,
         golden=(environment.spec.buckets.data, f"{folder}/golden.json") if folder else None,
+        answered=known is not None and known.golden.is_ == "proven",
     )
-    return Proof(release_in(graph), at, prove_version(claim, driver), prove_golden(claim, driver))
+
+
+def prove(claim: Claim, release: str, known: Proof | None, driver: Driver, at: str) -> Proof:
+    """Prove a release beyond its rotation. known: its last proof."""
+    made = Proof(release, at, prove_version(claim, driver), prove_golden(claim, driver))
+    return known.after(made) if known else made
 
 
 def _observed(snapshot: Snapshot, node: str) -> Any:

@@ -3,6 +3,7 @@
 A pass that finds a deployment true leaves here how it judged each resource, and what must be in rotation. A sweep lists the
 ledgers, reads the resources of all kind by kind, the tasks cluster by cluster, and judges them again. What is judged as
 before needs no pass; what is not gets one. So it decides nothing, and writes nothing.
+Beside that it asks the models by turns what proved them; one that answers otherwise gets a pass that proves it anew.
 What it costs: docs/internals/sweep.md.
 """
 
@@ -14,11 +15,12 @@ from typing import Any
 from trimtab.compile.graph import image_texts
 from trimtab.core.kind import AnyKind, Failure, Meaning, Unknown, resolved
 from trimtab.core.times import Clock
-from trimtab.engine.claim import Expected, expected
+from trimtab.engine.claim import Expected, claimed, expected, release_in
 from trimtab.engine.driver import Driver
-from trimtab.engine.ledger import Ledgers
+from trimtab.engine.ledger import Ledger, Ledgers
 from trimtab.engine.observe import Observer, known_values
 from trimtab.engine.pins import Tags, outdated
+from trimtab.engine.prover import Proven, Prover
 from trimtab.engine.recall import Recall
 from trimtab.engine.remember import GATE, RELEASE
 from trimtab.engine.view import Outcome, View
@@ -54,6 +56,7 @@ class Settled:
     texts: Mapping[str, str] = field(default_factory=dict[str, str])  # image URIs, by the name of their pin
     pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     outdated: tuple[str, ...] = ()  # pins that would be resolved otherwise, in words
+    proven: Proven | None = None  # None: nothing was, or nothing that could be asked again
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class Survey:
     tags: Tags
     launcher: str  # digest of this installation's
     clock: Clock
+    prover: Prover
+    doubts: set[str] = field(default_factory=set[str])  # whom the next pass must prove anew
     _settled: dict[str, Settled] = field(default_factory=dict[str, Settled])
     _unread: dict[str, int] = field(default_factory=dict[str, int])  # sweeps in a row that could not read it
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -84,7 +89,7 @@ class Survey:
     def settle(self, key: str, outcome: Outcome, wanted: Wanted) -> None:
         """Take a deployment in, if a pass has found it true."""
         texts = image_texts(wanted.deployment, self.environment, wanted.digests.base)
-        if found := settled_by(outcome, texts, self.kinds):
+        if found := settled_by(outcome, texts, self.kinds, self.environment):
             self.put(key, found)
 
     def put(self, key: str, settled: Settled) -> None:
@@ -97,27 +102,36 @@ class Survey:
             self._settled.pop(key, None)
 
     def look(self) -> Findings:
-        """Read all, and judge. Raises Failure when not even the ledgers can be listed."""
+        """Read all, judge, and ask those whose turn it is. Raises Failure when not even the ledgers can be listed."""
         with self._lock:
             before = dict(self._settled)
+        self.prover.begin({key: each.proven for key, each in before.items() if each.proven})
+        stand = self._standing(before)
+        departed = self.prover.departed()
+        with self._lock:  # one that a pass has taken meanwhile is no news
+            still = {key for key, each in before.items() if self._settled.get(key) is each}
+            self._unread = {key: count for key, count in self._unread.items() if key in still}
+            doubted = {key for key in still & departed.keys() if departed[key] is before[key].proven}
+            self.doubts |= doubted
+        moved = frozenset(still - stand | doubted)
+        return Findings(frozenset(before.keys() - still | stand) - moved, moved)
+
+    def _standing(self, before: Mapping[str, Settled]) -> set[str]:
+        """Those that are judged as before, or not to be read just now."""
         self.recall.begin()
         try:
             etags = self.ledgers.etags() if before else {}
         except Failure as failure:
             if failure.meaning != "throttled":
                 raise
-            return Findings(stand=frozenset(before))
+            return set(before)
         there = {key: each for key, each in before.items() if etags.get(key) == each.etag}
         self.recall.forget_definitions_but(self._families(there))
         seen = Observer(self.recalling, self.kinds).read(dict(_wanted(there)))
         placed = {key: each.rotation for key, each in there.items() if each.rotation}
         rotating = self.recalling.run(rotations([each.place for each in placed.values()]))
         rotated = dict(zip(placed, rotating, strict=True))
-        stand = {key for key, each in there.items() if self._stands(key, each, seen, rotated.get(key))}
-        with self._lock:  # one that a pass has taken meanwhile is no news
-            still = {key for key, each in before.items() if self._settled.get(key) is each}
-            self._unread = {key: count for key, count in self._unread.items() if key in still}
-        return Findings(frozenset(before.keys() - still | stand), frozenset(still - stand))
+        return {key for key, each in there.items() if self._stands(key, each, seen, rotated.get(key))}
 
     def _families(self, there: Mapping[str, Settled]) -> Collection[str]:
         """The families of their task definitions that are as they were: what is not among them is read again."""
@@ -145,7 +159,9 @@ class Survey:
         return outdated(settled.pins, settled.texts, self.launcher, lambda uri: self.tags.digest(uri, self.direct, now))
 
 
-def settled_by(outcome: Outcome, texts: Mapping[str, str], kinds: Mapping[str, AnyKind]) -> Settled | None:
+def settled_by(
+    outcome: Outcome, texts: Mapping[str, str], kinds: Mapping[str, AnyKind], environment: Environment
+) -> Settled | None:
     """What a pass has found true, or left alone since it is suspended; None where more is to come of it.
 
     texts: of the images that it pins, by the name of the pin. What is to be looked at again for another reason (a repair
@@ -158,7 +174,8 @@ def settled_by(outcome: Outcome, texts: Mapping[str, str], kinds: Mapping[str, A
     if not all(isinstance(seen, Found) for seen in view.snapshot.seen.values()):
         return None
     rotation = expected(view.graph, view.snapshot) if view.rotated and not view.rotated.unproven else None
-    return Settled(outcome.etag, tuple(_members(view, kinds)), rotation, texts, ledger.pins, view.snapshot.outdated)
+    proven = _proven(view, ledger, environment) if rotation else None
+    return Settled(outcome.etag, tuple(_members(view, kinds)), rotation, texts, ledger.pins, view.snapshot.outdated, proven)
 
 
 def judged(kind: AnyKind, desired: Any, fields: Sequence[str], seen: Seen) -> object:
@@ -174,6 +191,17 @@ def judged(kind: AnyKind, desired: Any, fields: Sequence[str], seen: Seen) -> ob
     declared: Mapping[str, str] = getattr(desired, "tags", None) or {}
     ours = {name: tags.get(name) for name in declared}
     return drift, kind.state(desired, observed), ours, [getattr(observed, each) for each in fields]
+
+
+def _proven(view: View, ledger: Ledger, environment: Environment) -> Proven | None:
+    """What is to be asked again of what is in rotation: all that was ever answered."""
+    proof = ledger.proof
+    if view.rotated is None or proof is None or proof.release != release_in(view.graph):
+        return None
+    if proof.version.is_ == proof.golden.is_ == "unreached":
+        return None
+    claim = claimed(view.graph, view.snapshot, view.rotated, ledger.artifacts, environment, proof)
+    return Proven(claim, proof)
 
 
 def _members(view: View, kinds: Mapping[str, AnyKind]) -> Iterator[Member]:

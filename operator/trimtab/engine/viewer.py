@@ -13,7 +13,7 @@ from trimtab.core.kind import AnyKind
 from trimtab.core.times import Clock, rfc3339
 from trimtab.engine import bake
 from trimtab.engine.book import Book
-from trimtab.engine.claim import SERVICE, Rotated, in_rotation, judged, prove, release_in
+from trimtab.engine.claim import SERVICE, Rotated, claimed, in_rotation, judged, prove, release_in
 from trimtab.engine.collect import superfluous
 from trimtab.engine.drifts import fights_of
 from trimtab.engine.driver import Driver
@@ -45,6 +45,7 @@ class Viewer:
     tags: Tags
     launcher: str  # digest of this installation's launcher
     clock: Clock
+    doubts: set[str]  # deployments that a sweep has found to answer otherwise
 
     def view(self, wanted: Wanted, book: Book, *, is_guarded: bool = True) -> View:
         """What a pass would see and decide. is_guarded: leave alone what the flap guard says."""
@@ -67,13 +68,16 @@ class Viewer:
         return self._in_rotation(seen, wanted, book) if decided.is_converged else seen
 
     def proven(self, view: View, wanted: Wanted, book: Book) -> View:
-        """With a proof of the release that runs, where there is none yet, or where the last one failed."""
-        release, known = release_in(view.graph), book.ledger.proof
-        if view.rotated is None or view.rotated.unproven or (known and known.release == release and not known.failure):
+        """With a proof of the release that runs, where there is none yet, where the last one failed or is in doubt."""
+        release, known, key = release_in(view.graph), book.ledger.proof, f"{wanted.namespace}/{wanted.name}"
+        known = known if known and known.release == release else None
+        in_doubt = key in self.doubts
+        self.doubts.discard(key)
+        if view.rotated is None or view.rotated.unproven or (known and not known.failure and not in_doubt):
             return view
         at = rfc3339(view.snapshot.at)
-        artifacts = book.ledger.artifacts
-        made = prove(view.graph, view.snapshot, view.rotated, artifacts, self.environment, self.driver, at)
+        claim = claimed(view.graph, view.snapshot, view.rotated, book.ledger.artifacts, self.environment, known)
+        made = prove(claim, release, known, self.driver, at)
         if known is None or replace(known, at=at) != made:
             book.ledger = replace(book.ledger, proof=made)
         settled = {**view.plan.standings, SERVICE: Standing("ok")}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from trimtab.core.kind import Call, Failure
 from trimtab.engine.proof import Claim, Evidence, Proof, prove_golden, prove_version
 from trimtab.resources.ecs_rotation import Rotation, Task, unproven
 
-CLAIM = Claim("sha256:a", "10.0.0.7", "https://x/live", "key1", ("data", "artifacts/job/golden.json"))
+CLAIM = Claim("sha256:a", ("10.0.0.7",), "https://x/live", "key1", ("data", "artifacts/job/golden.json"))
 GOLDEN = {"inputs": [[1.0, 2.0]], "outputs": [[0.25, 0.75]], "tolerance": 1e-4}
 
 
@@ -66,7 +67,7 @@ def test_without_a_golden_request_or_an_endpoint_it_is_not_known():
     absent = Evidence("unreached", "the model's folder holds no golden.json")
     assert golden(good, stored=Failure("absent", "no such key")) == absent
     assert golden(good, stored={}).is_ == "unreached"
-    assert prove_golden(Claim("a", "b", "", None, None), World()).is_ == "unreached"  # type: ignore[arg-type]
+    assert prove_golden(Claim("a", ("b",), "", None, None), World()).is_ == "unreached"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,60 @@ def test_a_tasks_own_word(reply, verdict):
     world = World(http_GET=reply)
     assert prove_version(CLAIM, world).is_ == verdict  # type: ignore[arg-type]
     assert world.asked[0].arguments["url"] == "http://10.0.0.7:9090/version"
+
+
+@pytest.mark.parametrize(
+    ("status", "answered", "verdict"),
+    [
+        pytest.param(500, False, "unreached", id="a fault of what has never answered"),
+        pytest.param(500, True, "failed", id="a fault"),
+        pytest.param(504, True, "failed", id="no answer in time"),
+        pytest.param(429, True, "unreached", id="more requests than may be made"),
+        pytest.param(403, True, "unreached", id="a key that is not known"),
+    ],
+)
+def test_a_fault_counts_where_the_release_has_answered_before(status, answered, verdict):
+    found = golden(answer({"message": "no"}, status=status), claim=replace(CLAIM, answered=answered))
+    assert found.is_ == verdict
+
+
+def test_each_task_is_asked_up_to_the_first_that_does_not_prove_it():
+    answers = {"10.0.0.1": "sha256:a", "10.0.0.2": "sha256:b", "10.0.0.3": "sha256:a"}
+    asked: list[str] = []
+
+    class Tasks:
+        def make(self, call: Call) -> Mapping[str, Any]:
+            asked.append(call.arguments["url"].split("/")[2].partition(":")[0])
+            return answer({"artifact": answers[asked[-1]]})
+
+    found = prove_version(replace(CLAIM, addresses=tuple(answers)), Tasks())
+    assert (found.is_, asked) == ("failed", ["10.0.0.1", "10.0.0.2"])
+
+
+def test_the_golden_request_is_sent_as_often_as_there_are_tasks():
+    world = World(
+        s3_GetObject={"Body": json.dumps(GOLDEN).encode()},
+        apigateway_GetApiKey={"value": "secret"},
+        http_POST=answer({"predictions": [[0.25, 0.75]]}),
+    )
+    assert prove_golden(replace(CLAIM, addresses=("a", "b", "c")), world).is_ == "proven"
+    assert [call.operation for call in world.asked] == ["GetObject", "GetApiKey", "POST", "POST", "POST"]
+
+
+@pytest.mark.parametrize(
+    ("known", "made", "then"),
+    [
+        ("proven", "unreached", "proven"),
+        ("failed", "unreached", "failed"),
+        ("unreached", "proven", "proven"),
+        ("proven", "failed", "failed"),
+        ("failed", "proven", "proven"),
+    ],
+)
+def test_what_could_not_be_asked_again_changes_nothing(known, made, then):
+    before, now = (Proof("k", each, Evidence("unreached", ""), Evidence(each, each)) for each in (known, made))
+    assert before.after(now).golden.is_ == then
+    assert before.departs(now) == (known != then)
 
 
 def test_only_what_failed_makes_a_release_fail():

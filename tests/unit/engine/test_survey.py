@@ -1,5 +1,6 @@
 """A sweep tells what no longer is as its last pass has judged it, and nothing else."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from trimtab.engine.claim import Expected
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Ledgers
 from trimtab.engine.pins import Tags
+from trimtab.engine.proof import Claim, Evidence, Proof
+from trimtab.engine.prover import Proven, Prover
 from trimtab.engine.recall import Recall, Recalling
 from trimtab.engine.survey import Member, Settled, Survey, judged
 from trimtab.plan.snapshot import Found
@@ -71,6 +74,7 @@ class Cloud:
     healthy: tuple[str, ...] = ("10.0.0.1",)
     task: dict[str, Any] = field(default_factory=lambda: task())
     refused: Failure | None = None  # of the ledgers' list
+    predicts: float = 6.0  # as in training
     made: list[str] = field(default_factory=list)
 
     def make(self, call: Call) -> Any:
@@ -83,6 +87,8 @@ class Cloud:
         return {
             "ListObjectsV2": {"Contents": [{"Key": f"ledgers/{key}.json", "ETag": tag} for key, tag in self.etags.items()]},
             "ListThings": self.things,
+            "GetObject": {"Body": b'{"inputs": [[1, 2]], "outputs": [[6.0]]}'},
+            "POST": {"Status": 200, "Headers": {}, "Body": json.dumps({"predictions": [[self.predicts]]}).encode()},
             "DescribeTargetHealth": {"TargetHealthDescriptions": targets},
             "ListTasks": {"taskArns": ["task-1"]},
             "DescribeTasks": {"tasks": [self.task]},
@@ -110,7 +116,10 @@ def survey(cloud):
         recall = Recall(cloud, iter(range(0, 10_000_000, 60)).__next__)
         direct, recalling = (Driver(caller, None, threads) for caller in (cloud, Recalling(recall)))  # type: ignore[arg-type]
         kinds = {"test.Thing": Things()}
-        made = Survey(None, kinds, direct, recalling, recall, Ledgers(recalling, "state"), Tags(), "launcher", Clock())  # type: ignore[arg-type]
+        prover = Prover(cloud, threads, recall.monotonic)
+        made = Survey(
+            None, kinds, direct, recalling, recall, Ledgers(recalling, "state"), Tags(), "launcher", Clock(), prover  # type: ignore[arg-type]
+        )  # fmt: skip
         made.put(KEY, settled("digits", Expected(PLACE, IMAGE, "arn:def:1", 1)))
         made.put(OTHER, settled("letters"))
         yield made
@@ -121,6 +130,12 @@ def settled(name: str, rotation: Expected | None = None) -> Settled:
     judgement = judged(Things(), desired, ("arn",), Found(Observed(), None))  # type: ignore[arg-type]
     member = Member("test.Thing/thing", "test.Thing", name, desired, judgement, ("arn",))
     return Settled('"1"', (member,), rotation, pins={"launcher": {"digest": "launcher"}})
+
+
+PROVEN = Proven(
+    Claim("sha256:a", ("10.0.0.1",), "https://x/live", None, ("data", "artifacts/golden.json"), answered=True),
+    Proof("release", "at", Evidence("unreached", "no way there"), Evidence("proven", "as in training")),
+)
 
 
 def digits(**changes: Any) -> dict[str, Observed]:
@@ -204,6 +219,34 @@ def test_where_the_ledgers_may_not_be_listed_no_deployment_is_said_to_stand(surv
     cloud.refused = Failure("denied", "no")
     with pytest.raises(Failure):
         survey.look()
+
+
+def test_one_that_answers_otherwise_than_it_was_proven_gets_a_pass_that_is_told_so(survey, cloud):
+    survey.put(KEY, replace(settled("digits"), proven=PROVEN))
+    assert (survey.look().moved, survey.doubts) == (frozenset(), set())
+    cloud.predicts = 7.0
+    found = survey.look()
+    assert (found.moved, found.stand, survey.doubts) == ({KEY}, {OTHER}, {KEY})
+
+
+def test_it_is_asked_where_the_ledgers_cannot_be_listed_just_now(survey, cloud):
+    survey.put(KEY, replace(settled("digits"), proven=PROVEN))
+    cloud.refused, cloud.predicts = Failure("throttled", "slow down"), 7.0
+    found = survey.look()
+    assert (found.moved, found.stand) == ({KEY}, {OTHER})
+
+
+def test_an_answer_to_what_a_pass_has_settled_anew_meanwhile_is_no_news(survey, cloud):
+    survey.put(KEY, replace(settled("digits"), proven=PROVEN))
+    cloud.predicts, real = 7.0, cloud.make
+
+    def meanwhile(call: Call) -> Any:
+        if call.operation == "ListThings":
+            survey.put(KEY, replace(settled("digits"), proven=PROVEN))
+        return real(call)
+
+    cloud.make = meanwhile
+    assert (survey.look().moved, survey.doubts) == (frozenset(), set())
 
 
 def test_a_pin_that_has_become_outdated_is_told_by_a_pass(survey, cloud):

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from trimtab.engine.elsewhere import InS3
 from trimtab.engine.endpoint import url_of
 from trimtab.engine.hearing import Ear
 from trimtab.engine.ledger import Ledgers
+from trimtab.engine.prover import AT_ONCE
 from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.survey import Survey
 from trimtab.engine.threads import OwnThreads
@@ -81,6 +83,7 @@ def served(
         TemporaryDirectory(prefix="trimtab-") as scratch,
         OwnThreads(_READS, "reads") as threads,
         OwnThreads(_SWEEP_READS, "sweep reads") as sweeping,
+        ThreadPoolExecutor(AT_ONCE, thread_name_prefix="proofs") as proving,
     ):
         launcher = launcher_in(Path(scratch))
         found: dict[str, ServedEnvironment] = {}
@@ -104,8 +107,11 @@ def served(
             aws, pace = reached(environment)
             me, is_gone = holder.this_process(), holder.is_gone
             assembly = Assembly(environment, aws, threads, Path(scratch), launcher, clock, me, is_gone, traced=traced)
-            found[name] = ServedEnvironment(assembly, assembly.survey(sweeping), pace, cache, other)
-        yield found
+            found[name] = ServedEnvironment(assembly, assembly.survey(sweeping, proving), pace, cache, other)
+        try:
+            yield found
+        finally:
+            proving.shutdown(wait=False, cancel_futures=True)
 
 
 def ears_of(events: Sequence[EventsConfig], sites: Mapping[str, ServedEnvironment]) -> list[Ear]:
