@@ -9,7 +9,7 @@ WORKERS ?= $(shell nproc)
 KEEP ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gitops test kills quick lint fix generate bench docs clean lock environments
+.PHONY: help demo gitops soak test kills quick lint fix generate bench docs clean lock environments
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ demo: environments  ## From a folder to an answered prediction, edited, gated an
 
 gitops: environments  ## The operator's loop from outside: Git, S3, drift, an autoscaler, deletion; to build/gitops.json
 	$(BIN)/python scripts/gitops.py
+
+soak: environments  ## `trimtab run` over 200 deployments for a virtual day, with a SIGKILL; to build/soak.json (an hour)
+	$(BIN)/python scripts/soak.py
 
 test: environments  ## All tests
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup $(TESTS)

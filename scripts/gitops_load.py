@@ -49,7 +49,7 @@ def _minute(outside: Outside, model: Served, requests: int) -> None:
     for _ in range(requests):
         if (status := model.ask().status) != 200:
             raise Broken(f"a request was answered with {status}")
-    outside.minute()
+    outside.pass_time(60)
 
 
 def _count(outside: Outside) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import urllib3
 from outside import TRIMTAB, Broken, Outside, until
 
 GIVEN_UP = ("RolledBack", "RolloutFailed")  # why Ready is False once ECS has given a release up
@@ -20,6 +21,20 @@ class Operator:
 
     process: subprocess.Popen[bytes]
     log: Path
+    is_killed: bool = False
+
+    def kill(self) -> None:
+        """SIGKILL: it can neither end what it does nor write anything down."""
+        self.is_killed = True
+        self.process.kill()
+        self.process.wait()
+
+    def metric(self, name: str) -> float:
+        """What it tells under that name just now, summed over labels; it must listen."""
+        (listening,) = self.events("health.listening")
+        reply = urllib3.request("GET", f"http://{listening['address']}/metrics", timeout=30, retries=False)
+        told = (line for line in reply.data.decode().splitlines() if line.startswith((f"{name} ", f"{name}{{")))
+        return sum(float(line.rpartition(" ")[2]) for line in told)
 
     def events(self, event: str) -> list[Mapping[str, Any]]:
         """What it has logged under that name, oldest first."""
@@ -42,21 +57,28 @@ class Operator:
 
 @contextmanager
 def operating(
-    outside: Outside, name: str, sources: Sequence[Mapping[str, Any]], *, sweep: str = "2s", queue: str = ""
+    outside: Outside,
+    name: str,
+    sources: Sequence[Mapping[str, Any]],
+    *,
+    sweep: str = "2s",
+    queue: str = "",
+    options: Sequence[str] = (),
 ) -> Iterator[Operator]:
-    """An operator of those sources. queue: URL of the queue that wakes it."""
+    """An operator of those sources. queue: URL of the queue that wakes it. options: of `trimtab run`, besides."""
     file, log = outside.work / f"{name}.yaml", outside.work / f"{name}.log"
     spec = {"sources": list(sources), "sweep": sweep, "listen": None, "logs": {"format": "json"}}
     spec |= {"events": [{"environment": "local", "queue": queue}]} if queue else {}
     head = {"apiVersion": "trimtab.dev/v1alpha1", "kind": "OperatorConfig", "metadata": {"name": name}}
     file.write_text(json.dumps({**head, "spec": spec}, indent=2) + "\n")
     with log.open("w") as output:
-        words = [TRIMTAB, "run", "--config", str(file)]
+        words = [TRIMTAB, "run", "--config", str(file), *options]
         process = subprocess.Popen(words, cwd=outside.work, env=outside.variables, stdout=output, stderr=output)
+    operator = Operator(process, log)
     try:
-        yield Operator(process, log)
-        process.send_signal(signal.SIGTERM)
-        if code := process.wait(60):
+        yield operator
+        process.send_signal(signal.SIGTERM)  # nothing happens to one that has ended
+        if (code := process.wait(60)) and not operator.is_killed:
             raise Broken(f"trimtab run ended with {code}:\n{log.read_text()[-3000:]}")
     finally:
         process.kill()

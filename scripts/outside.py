@@ -122,18 +122,21 @@ class Outside:
         """The cloud's time, which goes on by itself and by `minute`."""
         return datetime.fromisoformat(self._own("GET", "clock")["now"])
 
-    def minute(self) -> None:
-        """Let a minute of the cloud's time go by at once."""
-        left = 60.0
-        while left > 0:
-            left = self._own("POST", "clock", {"advanceSeconds": left})["leftSeconds"]
+    def pass_time(self, seconds: float) -> None:
+        """Let the cloud's time go by at once, as far as nothing real is under way."""
+        while seconds > 0:
+            seconds = self._own("POST", "clock", {"advanceSeconds": seconds})["leftSeconds"]
+
+    def speed(self, times: float) -> None:
+        """Let the cloud's time run so many times as fast while nothing real is under way."""
+        self._own("POST", "clock", {"speed": times})
 
     def _own(self, verb: str, page: str, body: Mapping[str, Any] | None = None) -> Any:
         """A page of the local cloud's own."""
         text = json.dumps(body) if body else ""
         request = AWSRequest(verb, f"{self.cloud['endpoint']}/_trimtab/{page}", data=text)
         SigV4Auth(self._session().get_credentials(), "trimtab", self.cloud["region"]).add_auth(request)
-        reply = self._pool.request(verb, request.url, body=text or None, headers=dict(request.headers.items()), timeout=60)
+        reply = self._pool.request(verb, request.url, body=text or None, headers=dict(request.headers.items()), timeout=120)
         return reply.json()
 
     def _session(self) -> boto3.Session:

@@ -61,13 +61,14 @@ class Fleet:
         self.cloud.client("s3").create_bucket(Bucket=BUCKET)
         self.stands_on = self._shared()
         recall = Recall(sweeping, self.time.monotonic)
+        recalling = self._driver(Recalling(recall))
         self.survey = Survey(
             environment=None,  # type: ignore[arg-type]  # of documents, and there are none
             kinds=KINDS,
             direct=self._driver(sweeping),
-            recalling=self._driver(Recalling(recall)),
+            recalling=recalling,
             recall=recall,
-            ledgers=Ledgers(self._driver(sweeping), BUCKET),
+            ledgers=Ledgers(recalling, BUCKET),
             tags=Tags(),
             launcher="launcher",
             clock=SystemClock(),

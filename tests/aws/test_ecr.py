@@ -1,4 +1,9 @@
-"""The ECR API through boto3, over the same content as the registry."""
+"""The ECR API through boto3, over the same content as the registry.
+
+Sources: Amazon ECR API Reference, page of each operation (CreateRepository, DescribeRepositories,
+PutImageTagMutability, PutImage, DescribeImages, ListImages, BatchGetImage, BatchDeleteImage,
+BatchCheckLayerAvailability, GetAuthorizationToken); ECR User Guide, "Preventing image tags from being overwritten".
+"""
 
 import base64
 import hashlib

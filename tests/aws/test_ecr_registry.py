@@ -1,4 +1,9 @@
-"""The registry's own protocol, request by request, and the client that pushes our images."""
+"""The registry's own protocol, request by request, and the client that pushes our images.
+
+Sources: OCI Distribution Specification 1.1 (pull, push, chunked uploads, mounts, tags); Amazon ECR User Guide,
+"Private registry authentication", "Preventing image tags from being overwritten"; what ECR refuses of the
+specification: ECR API Reference, PutImage.
+"""
 
 import base64
 import hashlib

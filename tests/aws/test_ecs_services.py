@@ -1,4 +1,11 @@
-"""Services that really run: roll-outs under load, healing, rollbacks, drains and restarts, through unmodified boto3."""
+"""Services that really run: roll-outs under load, healing, rollbacks, drains and restarts, through unmodified boto3.
+
+Sources, Amazon ECS Developer Guide: "Deploy Amazon ECS services by replacing tasks" (minimumHealthyPercent,
+maximumPercent), "How the Amazon ECS deployment circuit breaker detects failures", "Amazon ECS task lifecycle",
+"Amazon ECS service throttle logic", "Stopped tasks error messages"; ECS API Reference: UpdateService
+(forceNewDeployment), DeleteService (DRAINING, INACTIVE), CreateService (propagateTags), ListTasks. Draining: Elastic
+Load Balancing User Guide, "Deregistration delay".
+"""
 
 import itertools
 import os

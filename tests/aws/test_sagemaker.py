@@ -1,4 +1,9 @@
-"""Training jobs through boto3: real processes, real S3, the states and words that SageMaker shows."""
+"""Training jobs through boto3: real processes, real S3, the states and words that SageMaker shows.
+
+Sources: SageMaker API Reference, page of each operation (CreateTrainingJob, DescribeTrainingJob, StopTrainingJob,
+DeleteTrainingJob, ListTrainingJobs, AddTags); SageMaker Developer Guide, "How Amazon SageMaker AI Provides Training
+Information", "How Amazon SageMaker AI Signals Algorithm Success and Failure", "Run your own training container".
+"""
 
 import io
 import os

@@ -1,4 +1,9 @@
-"""Processing jobs through boto3: real processes, real S3, the states and words that SageMaker shows."""
+"""Processing jobs through boto3: real processes, real S3, the states and words that SageMaker shows.
+
+Sources: SageMaker API Reference, page of each operation (CreateProcessingJob, DescribeProcessingJob,
+StopProcessingJob, ListProcessingJobs, AddTags); SageMaker Developer Guide, "How to Build Your Own Processing
+Container (Advanced Scenario)".
+"""
 
 import os
 import signal

@@ -1,4 +1,7 @@
-"""GetResources lists what the local cloud's services keep under tags, and nothing that is deleted."""
+"""GetResources lists what the local cloud's services keep under tags, and nothing that is deleted.
+
+Source: Resource Groups Tagging API Reference, GetResources.
+"""
 
 import pytest
 from botocore.exceptions import ClientError

@@ -67,7 +67,10 @@ def _at(count: int, fleet: Fleet) -> dict[str, Any]:
 
 
 def least_calls(count: int) -> int:
-    """S(N) of docs/internals/sweep.md without its part by turns: what any reader that polls must make for this shape."""
+    """S(N) of docs/internals/sweep.md without its part by turns: what any reader that polls must make for this shape.
+
+    One bucket holds the records and the ledgers, and a page shows it up to 500 deployments.
+    """
     return 2 * ceil(count / 1000) + 1 + ceil(count / 50) + ceil(count / 100) + ceil(count / 10)
 
 

@@ -30,7 +30,7 @@ class Refuse(Calls):
 @pytest.fixture
 def rights_known(monkeypatch):
     """As if our roles had been written long ago: a denial is one."""
-    monkeypatch.setattr("trimtab.engine.reconcile._RIGHTS_SETTLE", timedelta(0))
+    monkeypatch.setattr("trimtab.engine.apply._RIGHTS_SETTLE", timedelta(0))
 
 
 def status(document) -> dict[str, tuple[str, str, str]]:

@@ -1,13 +1,14 @@
 """Keeps our calls below AWS's limits: a token bucket for each class of operations, at half of what an account is allowed.
 
-The other half is for people and their other tools. A call waits for its token; where several wait, those that somebody waits
-for go first, then in the order in which they came. Quotas of single operations of API Gateway (one CreateRestApi every 3 s)
-are left to AWS's refusals.
+The other half is for people and their other tools. A class that hardly anybody else asks for has a larger share of its own;
+for a while after AWS has refused a call of it, half as well. A call waits for its token; where several wait, those that
+somebody waits for go first, then in the order in which they came. Quotas of single operations of API Gateway (one
+CreateRestApi every 3 s) are left to AWS's refusals.
 """
 
 import heapq
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -17,13 +18,18 @@ from trimtab.core.kind import Failure
 from trimtab.core.limits import LIMITS, Bucket, Classes, Limit, Table
 
 SHARE = 0.5  # of AWS's own
+SHARES: Mapping[str, float] = {"ecs: definitions written": 0.95}  # 1 a second binds a roll-out over many deployments
+SHY_S = 60.0  # after a refusal no class has more than SHARE
 MOST_S = 30.0  # a call waits no longer: its pass ends, and is made again
 _URGENCY: ContextVar[int] = ContextVar("urgency", default=0)
 
 
 @dataclass(slots=True)
 class _Class:
+    usual: Limit
+    shy: Limit  # after a refusal, until then
     bucket: Bucket
+    shy_until: float = 0.0
     changed: threading.Condition = field(default_factory=threading.Condition)
     waiting: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])  # a heap of (urgency, number)
 
@@ -58,7 +64,7 @@ class Pace:
         self._numbers = count()
         self._closed = threading.Event()
         now = monotonic()
-        self._classes = {name: _Class(_full(limit, now)) for name, (limit, _) in table.items()}
+        self._classes = {name: _class(name, limit, now) for name, (limit, _) in table.items()}
         self._named = Classes(table)
 
     def pay(self, service: str, operation: str) -> None:
@@ -78,8 +84,10 @@ class Pace:
         for name in self._named.of(service, operation):
             here = self._classes[name]
             with here.changed:
-                bucket = here.bucket.filled(self._monotonic())
-                here.bucket = replace(bucket, tokens=min(bucket.tokens, 1.0 - bucket.limit.rate))
+                now = self._monotonic()
+                bucket = here.bucket.filled(now)
+                here.bucket = replace(bucket, limit=here.shy, tokens=min(bucket.tokens, 1.0 - here.shy.rate))
+                here.shy_until = now + SHY_S
 
     def close(self) -> None:
         """Let all go that wait, and hold nobody from now on: what is under way is to end."""
@@ -109,10 +117,22 @@ class Pace:
         """0 where the token was taken; else how long to wait: None until it is our turn."""
         if here.waiting[0] != ticket:
             return None
-        here.bucket, wait_s = here.bucket.taken(self._monotonic())
+        now = self._monotonic()
+        if here.bucket.limit != here.usual and now >= here.shy_until:
+            here.bucket = replace(here.bucket.filled(now), limit=here.usual)
+        here.bucket, wait_s = here.bucket.taken(now)
         return wait_s
 
 
-def _full(limit: Limit, now: float) -> Bucket:
-    ours = Limit(max(1.0, limit.burst * SHARE), limit.rate * SHARE)
-    return Bucket(ours, ours.burst, now)
+def ours(name: str, limit: Limit) -> Limit:
+    """Our part of a class's limit."""
+    return _part(limit, SHARES.get(name, SHARE))
+
+
+def _part(limit: Limit, share: float) -> Limit:
+    return Limit(max(1.0, limit.burst * share), limit.rate * share)
+
+
+def _class(name: str, limit: Limit, now: float) -> _Class:
+    usual = ours(name, limit)
+    return _Class(usual, _part(limit, SHARE), Bucket(usual, usual.burst, now))

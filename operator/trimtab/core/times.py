@@ -1,6 +1,11 @@
 """Times as documents, ledgers and conditions have them."""
 
 from datetime import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> datetime: ...
 
 
 def rfc3339(at: datetime) -> str:

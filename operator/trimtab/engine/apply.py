@@ -1,8 +1,10 @@
 """Step through a wave. Decides nothing: what to do stands in the plan, what an error means in the call's Failure."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from trimtab.core.kind import AnyKind, Failure, Meaning
+from trimtab.core.times import rfc3339
 from trimtab.engine.driver import Driver
 from trimtab.plan.adoption import adopting
 from trimtab.plan.plan import Action
@@ -17,6 +19,7 @@ _REASONS: Mapping[Meaning, str] = {
     "unlisted": "InternalError",
     "throttled": "Throttled",
 }
+_RIGHTS_SETTLE = timedelta(minutes=2)  # IAM is eventually consistent: a denial before that proves nothing
 
 
 def apply(
@@ -24,7 +27,7 @@ def apply(
 ) -> tuple[Trouble, ...]:
     """Do each action in order. One that fails stops no other: they do not depend on one another within a wave.
 
-    rights_settle: a role or policy was written so lately that a denial may only mean that it is not known everywhere yet.
+    rights_settle: a denial may only mean that a right is not known everywhere yet.
     """
     troubles: list[Trouble] = []
     for action in actions:
@@ -34,6 +37,11 @@ def apply(
         except Failure as failure:
             troubles.append(_trouble(action.node, failure, rights_settle))
     return tuple(troubles)
+
+
+def are_rights_settling(granted: str, now: datetime) -> bool:
+    """Whether a role or policy was written so lately that it may not be known everywhere yet. granted: RFC 3339, or ""."""
+    return rfc3339(now - _RIGHTS_SETTLE) < granted < rfc3339(now + _RIGHTS_SETTLE)
 
 
 def _trouble(node: str, failure: Failure, rights_settle: bool) -> Trouble:

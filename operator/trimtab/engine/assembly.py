@@ -10,8 +10,9 @@ from trimtab.clients.aws import Aws
 from trimtab.clients.clock import SystemClock
 from trimtab.clients.web import Web
 from trimtab.core.kind import Call
-from trimtab.engine.book import BookCaller
+from trimtab.engine.book import BookCaller, Books
 from trimtab.engine.contents import Content
+from trimtab.engine.deletion import Remover
 from trimtab.engine.driver import Caller, Driver
 from trimtab.engine.ledger import Ledgers
 from trimtab.engine.observe import Observer
@@ -20,6 +21,7 @@ from trimtab.engine.recall import Recall, Recalling
 from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.survey import Survey
 from trimtab.engine.transfers import Transfers
+from trimtab.engine.viewer import Viewer
 from trimtab.engine.witness import Witness
 from trimtab.engine.workers import Bench, serving_lock
 from trimtab.engine.workers.image import BuildImage
@@ -68,21 +70,32 @@ class Assembly:
         transfers = Transfers(workers)
         caller = BookCaller(self.traced(self.recall), self.traced(Web()))
         driver = Driver(caller, transfers, self.threads, before=self.before, after=self.after)
+        observer = Observer(driver, KINDS)
+        ledgers = Ledgers(driver, self.environment.spec.buckets.state)
+        books = Books(self.environment, KINDS, driver, caller, ledgers, mint=lambda: uuid.uuid4().hex[:20])
+        viewer = Viewer(
+            environment=self.environment,
+            kinds=KINDS,
+            driver=driver,
+            observer=observer,
+            transfers=transfers,
+            tags=self.tags,
+            launcher=self.launcher.digest,
+            clock=self.clock,
+        )
         return Reconciler(
             environment=self.environment,
             kinds=KINDS,
             driver=driver,
-            caller=caller,
-            observer=Observer(driver, KINDS),
-            ledgers=Ledgers(driver, self.environment.spec.buckets.state),
+            ledgers=ledgers,
             transfers=transfers,
             clock=self.clock,
-            mint=lambda: uuid.uuid4().hex[:20],
+            books=books,
+            viewer=viewer,
+            remover=Remover(KINDS, driver, observer, books, self.clock),
+            witness=self.witness,
             holder=self.holder,
             is_gone=self.is_gone,
-            launcher=self.launcher.digest,
-            witness=self.witness,
-            tags=self.tags,
         )
 
     def survey(self, threads: Executor) -> Survey:
@@ -95,7 +108,7 @@ class Assembly:
             direct=direct,
             recalling=recalling,
             recall=self.recall,
-            ledgers=Ledgers(direct, self.environment.spec.buckets.state),
+            ledgers=Ledgers(recalling, self.environment.spec.buckets.state),
             tags=self.tags,
             launcher=self.launcher.digest,
             clock=self.clock,

@@ -4,13 +4,16 @@ Kinds whose memory is the ledger itself (the gate) reach it by calls to the serv
 the cloud.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trimtab.core.kind import Call, Reply
-from trimtab.engine.driver import Caller
+from trimtab.core.errors import UserError
+from trimtab.core.kind import AnyKind, Call, Reply
+from trimtab.engine.driver import Caller, Driver
 from trimtab.engine.ledger import Ledger, Ledgers, Resource, Shared
+from trimtab.engine.rebuild import LOG_GROUP, rebuilt
+from trimtab.model.environment import Environment
 
 
 @dataclass(slots=True)
@@ -73,3 +76,51 @@ class BookCaller:
             return {"Verdicts": self.book.verdicts(call.arguments["Keys"])}
         self.book.put_verdict(call.arguments["Key"], call.arguments["Verdict"])
         return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Opens the books of one environment, one at a time: the caller answers from the one that was opened last."""
+
+    environment: Environment
+    kinds: Mapping[str, AnyKind]
+    driver: Driver
+    caller: BookCaller
+    ledgers: Ledgers
+    mint: Callable[[], str]  # a fresh uid
+
+    def open(self, namespace: str, name: str) -> Book:
+        """A deployment's book; a fresh one where it has none. Raises UserError where what it has is in another place."""
+        stored = self.ledgers.load(namespace, name)
+        environment, spec = self.environment.metadata.name, self.environment.spec
+        shared = self.ledgers.load_shared(environment)
+        fresh = Ledger(self.mint(), namespace, name, environment, spec.account, spec.region)
+        ledger = stored.value or rebuilt(fresh, self.kinds[LOG_GROUP], self.driver)
+        _check_place(ledger, fresh)
+        self.caller.book = Book(ledger, stored.etag, shared.value or Shared(self.mint(), environment), shared.etag)
+        return self.caller.book
+
+    def remove(self, book: Book) -> None:
+        """Of a deployment that is gone; and what it shared, once it was the last user."""
+        self.ledgers.remove(book.ledger)
+        if not book.shared.users:
+            self.ledgers.remove_shared(book.shared)
+
+
+def _check_place(ledger: Ledger, here: Ledger) -> None:
+    moved = [
+        f"{what} {before} -> {now}"
+        for what, before, now in (
+            ("environment", ledger.environment, here.environment),
+            ("account", ledger.account, here.account),
+            ("region", ledger.region, here.region),
+        )
+        if before != now
+    ]
+    if moved and ledger.resources:
+        raise UserError(
+            f"{ledger.namespace}/{ledger.name} has resources where it was: {', '.join(moved)}",
+            code="TT3001",
+            reason="EnvironmentMoved",
+            fix="delete the deployment there first, or give this one another name",
+        )

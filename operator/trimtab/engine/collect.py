@@ -11,6 +11,7 @@ from dataclasses import replace
 from trimtab.engine.ledger import Ledger, Resource, Revision
 from trimtab.engine.remember import SERVED, held_revision, serving_revision
 from trimtab.graph.node import Graph
+from trimtab.plan.plan import Plan
 from trimtab.plan.snapshot import Absent, Stale
 
 _KEPT = ("sagemaker.TrainingJob/training", "sagemaker.ProcessingJob/champion", "s3.Content/evaluation")
@@ -45,22 +46,28 @@ def _is_old(each: Resource, revisions: Sequence[Revision], wanted: set[tuple[str
     return not any(revision.pins.get(pin) == each.key for revision in revisions for pin in _PINS[each.kind])
 
 
+def in_two_phases(ledger: Ledger, decided: Plan) -> tuple[Ledger, Plan]:
+    """What a plan would delete is only marked in the ledger, unless an earlier pass has marked it: then it is deleted."""
+    doomed = [action.node for action in decided.actions if action.verb == "delete"]
+    fresh = not_yet_condemned(ledger, doomed)
+    if not fresh:
+        return ledger, decided
+    actions = tuple(action for action in decided.actions if action.node not in fresh)
+    return condemned(ledger, doomed), replace(decided, actions=actions)
+
+
 def condemned(ledger: Ledger, doomed: Sequence[str]) -> Ledger:
     """With those marked, by "<node>#<identity>": they are deleted by a later pass, unless they are wanted again by then."""
-    marked = (replace(each, condemned=each.condemned or _id(each) in doomed) for each in ledger.resources)
+    marked = (replace(each, condemned=each.condemned or each.id in doomed) for each in ledger.resources)
     return replace(ledger, resources=tuple(marked))
 
 
 def not_yet_condemned(ledger: Ledger, doomed: Sequence[str]) -> frozenset[str]:
-    return frozenset(_id(each) for each in ledger.resources if _id(each) in doomed and not each.condemned)
+    return frozenset(each.id for each in ledger.resources if each.id in doomed and not each.condemned)
 
 
 def collected(ledger: Ledger, stale: Sequence[Stale], limit: int) -> Ledger:
     """Without what is proven gone, and without revisions beyond the limit."""
     gone = {each.id for each in stale if isinstance(each.seen, Absent)}
-    resources = tuple(each for each in ledger.resources if _id(each) not in gone)
+    resources = tuple(each for each in ledger.resources if each.id not in gone)
     return replace(ledger, resources=resources, revisions=kept_revisions(ledger, limit))
-
-
-def _id(resource: Resource) -> str:
-    return f"{resource.node}#{resource.identity}"

@@ -39,6 +39,11 @@ class Resource:
     tags: str = ""  # digest of the tags last declared: a change is seen without reading them; "" until they are seen
     adopted: bool = False  # it was there before us: it is deleted only while it carries our tag
 
+    @property
+    def id(self) -> str:
+        """As that of a Stale: one role may have several resources, under different identities."""
+        return f"{self.node}#{self.identity}"
+
 
 @dataclass(frozen=True, slots=True)
 class Revision:

@@ -89,12 +89,6 @@ class Line:
         else:
             self._watch(key)
 
-    def drop(self, key: str) -> None:
-        """Ask for no pass of it any more."""
-        self._due.pop(key, None)
-        self._later.pop(key, None)
-        self._again.pop(key, None)
-
     def next_at(self) -> float | None:
         """When the first that is due later is due; None: there is none."""
         while self._alarms and not self._rings(*self._alarms[0]):
@@ -167,10 +161,6 @@ class WorkQueue:
         with self._changed:
             self._line.done(key, self._clock())
             self._changed.notify_all()
-
-    def drop(self, key: str) -> None:
-        with self._changed:
-            self._line.drop(key)
 
     def close(self) -> None:
         """Hand out nothing more."""

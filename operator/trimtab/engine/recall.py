@@ -3,8 +3,8 @@
 What cannot change any more (a job that has ended, a record at an address that its content names) is remembered for as long
 as it is asked for; a task definition, while its family is listed. The rest is read again by turns, the longest unread first:
 as many in a sweep as 2 a second allow. One account may ask 10 a second of API Gateway, and AWS's own load balancer
-controller keeps to as many; with what a sweep lists beside, it stays within a quarter of that. Passes read everything, and
-leave here what they read.
+controller keeps to as many; with what a sweep lists beside, it stays within a quarter of that. A bucket that one page
+shows is listed once a sweep, in place of its folders. Passes read everything, and leave here what they read.
 """
 
 import math
@@ -31,6 +31,7 @@ BY_TURNS: frozenset[tuple[str, str]] = frozenset(
 )
 _WHILE_LISTED = "DescribeTaskDefinition"
 _JOBS: Mapping[str, str] = {"DescribeTrainingJob": "TrainingJobStatus", "DescribeProcessingJob": "ProcessingJobStatus"}
+_TOLD = frozenset({"Bucket", "Prefix", "Delimiter"})
 _ENDED = ("Completed", "Failed", "Stopped")
 _OURS = "deployments/"  # what lies there is at an address that its content names
 _Place: TypeAlias = tuple[str, str, str]  # service, operation, arguments
@@ -52,6 +53,9 @@ class Recall:
     monotonic: Callable[[], float]
     _kept: dict[_Place, _Kept] = field(default_factory=dict[_Place, _Kept])
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _whole: dict[str, Reply | None] = field(default_factory=dict[str, Reply | None])  # buckets, as this sweep sees them
+    _large: set[str] = field(default_factory=set[str])  # buckets that no page shows
+    _listing: threading.Lock = field(default_factory=threading.Lock)
     _began: tuple[float, float] | None = None  # when the sweep before the last one began, and the last one
 
     def make(self, call: Call) -> Reply:
@@ -67,6 +71,8 @@ class Recall:
 
     def recalled(self, call: Call) -> Reply:
         """What is remembered of it; else as `make`. Raises Failure."""
+        if _is_list(call) and (page := self._page_of(call.arguments["Bucket"])) is not None:
+            return _below(page, call)
         place = _place(call)
         with self._lock:
             kept = self._kept.get(place) if place else None
@@ -84,6 +90,7 @@ class Recall:
         with self._lock:
             before, last = self._began or (-math.inf, now)
             self._began = (last, now)
+            self._whole.clear()
             self._kept = {place: each for place, each in self._kept.items() if each.asked >= before}
             for place in _due(self._kept, max(1, int(BY_TURNS_PER_S * (now - last)))):
                 del self._kept[place]
@@ -94,6 +101,25 @@ class Recall:
             for place, each in list(self._kept.items()):
                 if each.call.operation == _WHILE_LISTED and _family(each.call) not in families:
                     del self._kept[place]
+
+    def _page_of(self, bucket: str) -> Reply | None:
+        """All objects of a bucket; None where a page does not show them, or could not be had."""
+        with self._listing:
+            if bucket not in self._whole:
+                self._whole[bucket] = None if bucket in self._large else self._listed(bucket)
+            return self._whole[bucket]
+
+    def _listed(self, bucket: str) -> Reply | None:
+        try:
+            page = self.outside.make(Call("s3", "ListObjectsV2", {"Bucket": bucket}, pages="one"))
+        except Failure as failure:
+            if failure.meaning == "denied":  # folders may be allowed that the whole is not
+                self._large.add(bucket)
+            return None
+        if page.get("IsTruncated"):
+            self._large.add(bucket)
+            return None
+        return page
 
     def _keep(self, call: Call, answer: Reply | Failure, now: float) -> None:
         place = _place(call)
@@ -123,6 +149,26 @@ def _due(kept: Mapping[_Place, _Kept], most: int) -> list[_Place]:
         turns = [place for place in kept if place[0] == service and place[:2] in BY_TURNS]
         due += sorted(turns, key=lambda place: kept[place].read)[:most]
     return due
+
+
+def _is_list(call: Call) -> bool:
+    """Whether its answer can be told from a list of the whole bucket."""
+    return (call.service, call.operation) == ("s3", "ListObjectsV2") and call.arguments.keys() <= _TOLD
+
+
+def _below(page: Reply, call: Call) -> Reply:
+    """What a list would answer, from one of the whole bucket."""
+    prefix, delimiter = call.arguments.get("Prefix", ""), call.arguments.get("Delimiter", "")
+    contents: list[Reply] = []
+    folders: dict[str, None] = {}
+    for item in page.get("Contents", ()):
+        if item["Key"].startswith(prefix):
+            name = item["Key"].removeprefix(prefix)
+            if delimiter and delimiter in name:
+                folders[f"{prefix}{name.partition(delimiter)[0]}{delimiter}"] = None
+            else:
+                contents.append(item)
+    return {"Contents": contents, "CommonPrefixes": [{"Prefix": each} for each in folders]}
 
 
 def _place(call: Call) -> _Place | None:

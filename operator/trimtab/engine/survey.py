@@ -9,11 +9,11 @@ What it costs: docs/internals/sweep.md.
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from trimtab.compile.graph import image_texts
 from trimtab.core.kind import AnyKind, Failure, Meaning, Unknown, resolved
+from trimtab.core.times import Clock
 from trimtab.engine.claim import Expected, expected
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Ledgers
@@ -30,10 +30,6 @@ from trimtab.resources.ecs_task_definition import active_families
 
 _PASSING: frozenset[Meaning] = frozenset({"throttled", "transient"})
 _PATIENCE = 3  # sweeps in a row that could not read it: a pass says so then
-
-
-class Clock(Protocol):
-    def now(self) -> datetime: ...
 
 
 @dataclass(frozen=True, slots=True)

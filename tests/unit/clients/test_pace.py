@@ -1,4 +1,4 @@
-"""Calls wait for tokens at half of AWS's limits: those that somebody waits for first, then as they came."""
+"""Calls wait for tokens of our share of AWS's limits: those that somebody waits for first, then as they came."""
 
 import threading
 import time
@@ -6,21 +6,29 @@ from collections.abc import Callable
 
 import pytest
 
-from trimtab.clients.pace import SHARE, Pace, urgent
+from trimtab.clients.pace import SHARE, SHARES, SHY_S, Pace, ours, urgent
 from trimtab.core.kind import Failure
 from trimtab.core.limits import LIMITS, Bucket, Limit
 
 FEW = {"ecs: made": (Limit(2, 40), frozenset({"CreateThing"})), "apigateway: all": (Limit(2, 40), frozenset({"*"}))}
 
 
-def test_no_second_holds_more_than_half_of_what_aws_allows():
-    for limit, _ in LIMITS.values():
-        bucket, now, made = Bucket(Limit(max(1, limit.burst * SHARE), limit.rate * SHARE), limit.burst * SHARE, 0.0), 0.0, []
-        while now < 20.0:
-            bucket, wait_s = bucket.taken(now)
-            now += wait_s
-            made += [] if wait_s else [now]
-        assert len(made) <= max(1, limit.burst * SHARE) + 20 * limit.rate * SHARE + 1
+@pytest.mark.parametrize("name", LIMITS)
+def test_no_second_holds_more_than_our_share_of_what_aws_allows(name):
+    limit, share = LIMITS[name][0], SHARES.get(name, SHARE)
+    bucket, now, made = Bucket(ours(name, limit), ours(name, limit).burst, 0.0), 0.0, 0
+    while now < 20.0:
+        bucket, wait_s = bucket.taken(now)
+        now += wait_s
+        made += not wait_s
+    assert made <= max(1, limit.burst * share) + 20 * limit.rate * share + 1
+
+
+def test_only_task_definitions_are_written_at_more_than_half():
+    assert SHARE == 0.5
+    assert {name: ours(name, limit).rate for name, (limit, _) in LIMITS.items() if name in SHARES} == {
+        "ecs: definitions written": 0.95
+    }
 
 
 def test_what_has_no_published_limit_does_not_wait():
@@ -88,6 +96,33 @@ def test_a_refusal_of_awss_holds_the_whole_class():
     pace.refused("ecs", "CreateThing")
     assert pace._classes["ecs: made"].bucket.tokens == -19.0  # nothing for a second
     pace.refused("s3", "GetObject")  # of no class
+
+
+def test_a_larger_share_is_given_back_for_a_while_when_aws_refuses():
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+    here = pace._classes["ecs: definitions written"]
+
+    def goes_out_in(seconds: float) -> int:
+        """Calls that need not wait, asked for each quarter of a second."""
+        went = 0
+        for _ in range(int(seconds * 4)):
+            now[0] += 0.25
+            went += pace._wait_s(here, here.waiting[0]) == 0.0
+        return went
+
+    assert here.bucket.tokens == 19.0
+    here.waiting.append((0, 0))
+    goes_out_in(100)
+    assert 190 <= goes_out_in(200) <= 191
+    pace.refused("ecs", "RegisterTaskDefinition")
+    assert goes_out_in(1) <= 1
+    assert goes_out_in(SHY_S - 1) == (SHY_S - 1) // 2
+    assert 190 <= goes_out_in(200) <= 191
+    pace.refused("ecs", "RegisterTaskDefinition")
+    now[0] += SHY_S / 2
+    pace.refused("ecs", "DeregisterTaskDefinition")  # of the same class: the while begins anew
+    assert 28 <= goes_out_in(SHY_S - 1) <= 30
 
 
 def test_once_it_is_closed_nobody_waits():

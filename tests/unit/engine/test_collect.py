@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from trimtab.engine.collect import collected, condemned, kept_revisions, not_yet_condemned, superfluous
+from trimtab.engine.collect import collected, condemned, in_two_phases, kept_revisions, not_yet_condemned, superfluous
 from trimtab.engine.ledger import Ledger, Resource, Revision
 from trimtab.graph.node import Graph, Node
+from trimtab.plan.plan import Action, Plan
 from trimtab.plan.snapshot import Absent, Found, Stale
 
 
@@ -68,6 +69,14 @@ def test_deletes_are_marked_first():
     assert not_yet_condemned(marked, doomed) == set()
     again = marked.announced((replace(had.resources[1], condemned=False),))  # wanted again
     assert not any(each.condemned for each in again.resources)
+
+
+def test_a_pass_deletes_only_what_an_earlier_one_has_marked():
+    other = Action("update", "ecs.Service/service", "drifted")
+    decided = Plan((Action("delete", "ecs.TaskDefinition/release#td2", "beyond the limit"), other), {})
+    marked, first = in_two_phases(ledger("Serving"), decided)
+    assert first.actions == (other,)
+    assert in_two_phases(marked, decided) == (marked, decided)
 
 
 def test_what_is_proven_gone_is_forgotten_and_what_is_there_is_not():

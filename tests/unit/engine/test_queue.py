@@ -67,15 +67,6 @@ def test_a_busy_key_is_not_due_before_it_is_done():
     assert taken(line, 5.0) == ["a"]
 
 
-def test_what_is_dropped_has_no_turn():
-    line = Line()
-    line.add("a", EDIT, 0.0)
-    line.add_later("b", 1.0, EVENT)
-    line.drop("a")
-    line.drop("b")
-    assert taken(line, 9.0) == []
-
-
 def test_a_worker_that_is_there_for_edits_leaves_the_rest_to_others():
     line = Line()
     line.add("a", FLEET, 0.0)
@@ -104,9 +95,7 @@ def test_no_key_is_lost_or_has_two_turns_at_once(asked):
     assert set(taken(line, now)) == owed
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from(["later", "add", "take", "done", "drop"]), st.sampled_from("abc"), st.integers(0, 5)))
-)
+@given(st.lists(st.tuples(st.sampled_from(["later", "add", "take", "done"]), st.sampled_from("abc"), st.integers(0, 5))))
 def test_what_is_due_later_rings_when_the_earliest_word_says_so(asked):
     line, now = Line(), 0.0
     due, later, busy, again = set(), {}, set(), set()
@@ -128,11 +117,6 @@ def test_what_is_due_later_rings_when_the_earliest_word_says_so(asked):
                 again.discard(key)
                 due.add(key)
                 later.pop(key, None)
-        elif what == "drop":
-            line.drop(key)
-            due.discard(key)
-            again.discard(key)
-            later.pop(key, None)
         elif what == "take":
             rung = {each for each, at in later.items() if at <= now and each not in busy}
             later = {each: at for each, at in later.items() if each not in rung}

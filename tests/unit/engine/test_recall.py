@@ -167,6 +167,56 @@ def test_what_nobody_asks_for_any_more_is_forgotten(world):
     assert len(world.recall._kept) == 1
 
 
+KEYS = (
+    "deployments/1/models/a.json",
+    "deployments/1/models/a/model.tar.gz",
+    "deployments/1/code/b/f.py",
+    "ledgers/v/d.json",
+)
+FOLDER = Call("s3", "ListObjectsV2", {"Bucket": "data", "Prefix": "deployments/1/models/", "Delimiter": "/"})
+LEDGERS = Call("s3", "ListObjectsV2", {"Bucket": "data", "Prefix": "ledgers/"})
+
+
+def listed(world: World, *keys: str, **more: Any) -> None:
+    world.outside.answers["ListObjectsV2"] = {"Contents": [{"Key": key, "ETag": "1"} for key in keys], **more}
+
+
+def test_a_bucket_that_one_page_shows_is_listed_once_a_sweep(world):
+    listed(world, *KEYS, IsTruncated=False)
+    assert [world.sweep(FOLDER, LEDGERS, FOLDER) for _ in range(3)] == [1, 1, 1]
+    assert world.outside.made[-1] == Call("s3", "ListObjectsV2", {"Bucket": "data"}, pages="one")
+    assert world.recall.recalled(FOLDER) == {
+        "Contents": [{"Key": KEYS[0], "ETag": "1"}],
+        "CommonPrefixes": [{"Prefix": "deployments/1/models/a/"}],
+    }
+    assert world.recall.recalled(LEDGERS) == {"Contents": [{"Key": KEYS[3], "ETag": "1"}], "CommonPrefixes": []}
+    listed(world, KEYS[3])
+    assert world.sweep(FOLDER) == 1
+    assert world.recall.recalled(FOLDER) == {"Contents": [], "CommonPrefixes": []}
+
+
+def test_a_bucket_that_no_page_shows_is_listed_by_its_folders_from_then_on(world):
+    listed(world, *KEYS, IsTruncated=True)
+    assert world.sweep(FOLDER, LEDGERS) == 3
+    listed(world, KEYS[0])
+    assert [world.sweep(FOLDER, LEDGERS) for _ in range(3)] == [2, 2, 2]
+    assert world.outside.made[-1] == LEDGERS
+
+
+@pytest.mark.parametrize(("meaning", "then"), [("denied", 2), ("throttled", 1)])
+def test_where_a_bucket_cannot_be_listed_its_folders_are_tried(world, meaning, then):
+    world.outside.answers["ListObjectsV2"] = Failure(meaning, "no")
+    assert world.sweep(LEDGERS, LEDGERS) == 3
+    listed(world, *KEYS)
+    assert world.sweep(LEDGERS, LEDGERS) == then
+
+
+def test_a_list_that_asks_for_more_is_made(world):
+    listed(world, *KEYS)
+    assert world.sweep(Call("s3", "ListObjectsV2", {"Bucket": "data", "Prefix": "ledgers/", "MaxKeys": 1})) == 1
+    assert world.outside.made[-1].arguments["MaxKeys"] == 1
+
+
 def test_the_values_of_keys_are_not_kept(world):
     call = Call("apigateway", "GetUsagePlanKeys", {"usagePlanId": "p"}, secret=True)
     world.outside.answers["GetUsagePlanKeys"] = {"items": [{"id": "k", "value": "hush"}]}

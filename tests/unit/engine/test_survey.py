@@ -110,7 +110,7 @@ def survey(cloud):
         recall = Recall(cloud, iter(range(0, 10_000_000, 60)).__next__)
         direct, recalling = (Driver(caller, None, threads) for caller in (cloud, Recalling(recall)))  # type: ignore[arg-type]
         kinds = {"test.Thing": Things()}
-        made = Survey(None, kinds, direct, recalling, recall, Ledgers(direct, "state"), Tags(), "launcher", Clock())  # type: ignore[arg-type]
+        made = Survey(None, kinds, direct, recalling, recall, Ledgers(recalling, "state"), Tags(), "launcher", Clock())  # type: ignore[arg-type]
         made.put(KEY, settled("digits", Expected(PLACE, IMAGE, "arn:def:1", 1)))
         made.put(OTHER, settled("letters"))
         yield made

@@ -1,4 +1,10 @@
-"""What a service needs next, as tables: no process, no clock."""
+"""What a service needs next, as tables: no process, no clock.
+
+Sources, Amazon ECS Developer Guide: "Deploy Amazon ECS services by replacing tasks", "How the Amazon ECS deployment
+circuit breaker detects failures" (thresholds), "How CloudWatch alarms detect Amazon ECS deployment failures" (bake
+time), "Amazon ECS service throttle logic" (pauses between starts); ECS API Reference, DeploymentConfiguration (how
+percentages round).
+"""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

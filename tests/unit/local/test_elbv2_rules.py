@@ -1,4 +1,8 @@
-"""Which requests meet which conditions, and which conditions are refused."""
+"""Which requests meet which conditions, and which conditions are refused.
+
+Sources: Elastic Load Balancing User Guide for Application Load Balancers, "Condition types for listener rules"; ELB
+API Reference, RuleCondition.
+"""
 
 from typing import Any
 

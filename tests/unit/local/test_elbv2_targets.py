@@ -1,4 +1,9 @@
-"""Health by thresholds, and which target takes the next request."""
+"""Health by thresholds, and which target takes the next request.
+
+Sources, Elastic Load Balancing User Guide for Application Load Balancers: "Health checks for Application Load
+Balancer target groups" (states, reasons, thresholds, matcher), "Edit target group attributes" (round robin,
+fail-open, deregistration delay).
+"""
 
 import pytest
 
