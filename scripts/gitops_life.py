@@ -10,7 +10,7 @@ from typing import Any
 
 import urllib3
 from by_hand import Back, Hands
-from operating import Operator, condition, edited, given_up, operating, ready, status_in
+from operating import Operator, braked, condition, edited, given_up, operating, ready, status_in
 from outside import Broken, Outside, until
 from sweep_calls import PAGES, sweep_calls
 
@@ -230,10 +230,14 @@ def _rest(outside: Outside) -> None:
 
 
 def away(outside: Outside, model: Served) -> None:
-    """Every document is taken out of the folder: nothing of them is left."""
+    """Every document is taken out of the folder: a person is asked first, and then nothing of them is left."""
     with operating(outside, "away", [model.source]) as operator:
+        names = [each["deployment"] for each in outside.told("status")]
         for each in model.folder.glob("*/deployment.yaml"):
             shutil.rmtree(each.parent)
+        operator.until(lambda: all(braked(status_in(model.folder, each)) for each in names), "question to a person")
+        outside.say(f"{len(names)} documents are gone at once, none is left: nothing is deleted until a person says so")
+        outside.trimtab("confirm-deletes", "--yes")
         operator.until(lambda: outside.told("status") == [], "end of the deletions")
     left, processes = outside.leftovers(), outside.processes()
     outside.result["deletion"]["leftovers"] += len(left) + len(processes)

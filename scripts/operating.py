@@ -116,6 +116,11 @@ def given_up(status: Mapping[str, Any]) -> Mapping[str, Any]:
     return status if condition(status, "Ready")[1] in GIVEN_UP and status["quarantine"] else {}
 
 
+def braked(status: Mapping[str, Any]) -> bool:
+    """Whether it tells that a document which vanished is not deleted without a person's word."""
+    return any("confirm-deletes" in each for each in status.get("notes", ()))
+
+
 def edited(document: Path, before: str, after: str) -> None:
     """Change a document as a person would."""
     text = document.read_text()

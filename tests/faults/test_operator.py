@@ -8,6 +8,7 @@ from faults.operating import running, service_of, vanish
 from faults.test_drift_records import Person
 from faults.test_releases import asked_throughout, edit, full_name, outcomes, run
 from hands import World
+from quick_rollout import ONE_OF_EACH, inventory, name_of
 from trimtab.local.commands import trail
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("operator")]
@@ -40,6 +41,27 @@ def test_it_makes_a_document_true_repairs_drift_and_deletes_what_vanished(cloud,
     operator.until(lambda: operator.events("deployment.deleted"), "it was never deleted")
     assert run("status", "-o", "json")[1].strip() == "[]"
     assert not operator.status(off)
+
+
+def test_what_is_to_be_retained_serves_on_when_its_document_vanishes(cloud, project, models, tmp_path_factory):
+    edit(project, "  serving:", "  policy: {deletion: retain}\n  serving:")
+    with running(models, tmp_path_factory.mktemp("retaining")) as operator:
+        operator.until(lambda: operator.is_ready(project), "never ready")
+        before = inventory(cloud, name_of(project))
+        assert before == ONE_OF_EACH
+        with asked_throughout(project) as codes:
+            off = vanish(project)
+            operator.until(lambda: operator.events("deployment.retained"), "it was never let go of")
+            asked = len(codes)
+            operator.until(lambda: len(codes) > asked + 5, "nothing was asked afterwards")
+        assert set(codes) == {200}
+        assert [each["deployment"] for each in operator.events("deployment.retained")] == [full_name(off)]
+        assert not operator.status(off)
+    assert not operator.events("deployment.deleting") + operator.events("deployment.deleted")
+    assert inventory(cloud, name_of(off)) == before
+    assert json.loads(run("status", full_name(off), "-o", "json")[1])["retained"]
+    assert run("delete", full_name(off), "--deletion", "delete", "--yes")[0] == 0
+    assert set(inventory(cloud, name_of(off)).values()) == {0}
 
 
 def test_a_bad_document_leaves_the_last_good_one_in_force_and_says_so(cloud, project, operator):

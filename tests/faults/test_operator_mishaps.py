@@ -10,7 +10,7 @@ import pytest
 
 from faults.operating import RunningOperator, count, running, service_of, vanish
 from faults.test_releases import asked_throughout, edit, full_name, run
-from quick_rollout import ONE_OF_EACH, inventory, name_of, write_project
+from quick_rollout import ONE_OF_EACH, inventory, left_behind, name_of, write_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("operator-mishaps")]
 
@@ -55,22 +55,22 @@ def test_a_source_that_goes_away_deletes_nothing(cloud, project, tmp_path):
         operator.until(lambda: not known(), "it was never deleted")
 
 
-def test_many_that_vanish_wait_for_a_persons_word(cloud, project, tmp_path, tmp_path_factory):
-    models = tmp_path_factory.mktemp("many")
-    documents = [write_project(models / str(number), f"brake{number}") for number in range(4)]
+def test_what_leaves_a_source_empty_waits_for_a_persons_word(cloud, project, tmp_path, tmp_path_factory):
+    models = tmp_path_factory.mktemp("few")
+    documents = [write_project(models / str(number), f"brake{number}") for number in range(3)]
     with running(models, tmp_path) as operator:
         operator.until(lambda: all(map(operator.is_ready, documents)), "not all were ready")
         gone = [vanish(each) for each in documents]
         operator.until(lambda: all(noted(operator, each) for each in gone), "the brake was never told")
-        assert len(known()) == 4
-        gone[0].rename(gone[0].with_suffix(".yaml"))  # one is back, and stays
+        gone[0].rename(gone[0].with_suffix(".yaml"))  # one is back, and stays; that lets none of the others go
         operator.until(lambda: not noted(operator, documents[0]), "that it is back was never seen")
+        assert len(known()) == 3
+        assert not operator.events("deployment.deleting")
+        assert all(noted(operator, each) for each in gone[1:])
         code, _, told = run("confirm-deletes", "--yes")
         assert code == 0, told
         operator.until(lambda: known() == [full_name(documents[0])], "they were never deleted")
-        last = vanish(documents[0])
-        operator.until(lambda: noted(operator, last), "the fourth within an hour is one too many")
-        assert run("confirm-deletes", "--yes")[0] == 0
+        vanish(documents[0])  # a single one, though it is the last
         operator.until(lambda: not known(), "the last was never deleted")
 
 
@@ -107,6 +107,27 @@ def test_credentials_that_expire_touch_nothing_and_it_goes_on_when_they_are_rene
         assert inventory(cloud, name_of(project)) == before
         vanish(project)
         operator.until(lambda: not known(), "it was never deleted")
+
+
+def test_a_right_that_is_revoked_while_it_deletes_is_told_and_it_ends_once_that_is_back(cloud, project, models, tmp_path):
+    with running(models, tmp_path) as operator:
+        operator.until(lambda: operator.is_ready(project), "never ready")
+        denied = ("--service", "ecr", "--operation", "DeleteRepository", "--kind", "denied", "--times", "100000")
+        assert run("local", "fault", "add", *denied)[0] == 0
+        off = vanish(project)
+        operator.until(lambda: "AccessDenied" in str(operator.status(off).get("because")), "the refusal was never told")
+        told = operator.status(off)
+        assert told["deleting"]
+        assert any("ecr:DeleteRepository" in each for each in told["because"])
+        assert any(each.startswith("ecr.Repository/repository ") for each in told["left"])
+        there = inventory(cloud, name_of(off))
+        assert (there["definitions"], there["repositories"]) == (0, 1)  # half-way
+        assert known() == [full_name(off)]
+        assert run("local", "fault", "clear")[0] == 0
+        operator.until(lambda: operator.events("deployment.deleted"), "it did not go on")
+        assert not operator.status(off)
+    assert (known(), left_behind()) == ([], [])
+    assert set(inventory(cloud, name_of(off)).values()) == {0}
 
 
 @pytest.fixture

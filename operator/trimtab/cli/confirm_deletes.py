@@ -15,8 +15,9 @@ from trimtab.cli.output import talk
 def command(source: str | None, environment: str, yes: bool) -> int:
     """Let the operator delete the documents that vanished from SOURCE and that the brake holds; without SOURCE, of all.
 
-    More than max(3, 20 %) of a source's documents that vanish within an hour are not deleted without this. It lists them,
-    asks, and says so to the operator, which deletes each as its policy.deletion says. Whatever is back by then stays.
+    More than max(3, 20 %) of a source's documents that vanish within an hour are not deleted without this, nor are the last
+    ones of a source where two or more vanish within a minute. It lists them, asks, and says so to the operator, which
+    deletes each as its policy.deletion says. Whatever is back by then stays.
 
     \b
     Example: trimtab confirm-deletes

@@ -230,7 +230,8 @@ class Ledgers:
         return Stored(memory, stored.etag)
 
     def save_vanished(self, source: str, memory: Vanished, etag: str | None) -> str:
-        value = {"source": source, **asdict(memory), "confirmed": sorted(memory.confirmed)}
+        sets = {"confirmed": sorted(memory.confirmed), "emptied": sorted(memory.emptied)}
+        value = {"source": source, **asdict(memory), **sets}
         return self._write(_source_key(source), value, etag)
 
     def braked_sources(self) -> tuple[str, ...]:

@@ -132,7 +132,7 @@ class GitSource:
     def _check_emptiness(self, store: BaseObjectStore, top: ObjectID, commit: Commit) -> None:
         """Who removes the last file by a commit on what was read means it; a push from elsewhere may be a slip.
 
-        Raises UserError: the brake alone would let the few documents of a small source go.
+        Raises UserError: the brake alone would let the only document of a source go.
         """
         is_empty = next(iter(blobs(store, top)), None) is None
         if is_empty and (self._at is None or self._at not in commit.parents):

@@ -10,6 +10,7 @@ import pytest
 
 from trimtab.core.errors import UserError
 from trimtab.core.kind import DEPLOYMENT, ENVIRONMENT, UID, Call, Failure
+from trimtab.engine.brake import Vanished
 from trimtab.engine.ledger import Ledger, Ledgers, Resource, _source_key
 from trimtab.engine.rebuild import check_uid
 from trimtab.graph.node import Node, graph_of
@@ -29,6 +30,9 @@ class State:
         if call.operation == "ListObjectsV2":
             keys = [key for key in self.objects if key.startswith(call.arguments["Prefix"])]
             return {"Contents": [{"Key": key, "ETag": "etag"} for key in keys]}
+        if call.operation == "PutObject":
+            self.objects[call.arguments["Key"]] = call.arguments["Body"]
+            return {"ETag": "etag"}
         if call.arguments["Key"] not in self.objects:
             raise Failure("absent", "no such key", code="NoSuchKey")
         return {"Body": self.objects[call.arguments["Key"]], "ETag": "etag"}
@@ -93,6 +97,13 @@ def test_what_is_shared_and_what_the_brake_remembers_are_held_to_the_same(state,
     with pytest.raises(UserError, match="since: Input should be a valid dictionary"):
         ledgers.load_vanished("folder:/m")
     assert ledgers.braked_sources() == ()
+
+
+def test_what_the_brake_remembers_is_read_as_it_was_written(ledgers):
+    memory = Vanished({"v/a": "t"}, {"v/b": "t"}, frozenset({"v/a"}), frozenset({"v/c", "v/d"}))
+    ledgers.save_vanished("folder:/m", memory, None)
+    assert ledgers.load_vanished("folder:/m").value == memory
+    assert ledgers.braked_sources() == ("folder:/m",)
 
 
 # --- a uid that is not that of what exists ---

@@ -7,7 +7,7 @@ import pytest
 from gitops import failures
 from gitops_deletion import unnamed
 from gitops_life import drifted
-from operating import edited, ready
+from operating import braked, edited, ready
 from outside import Broken, until
 
 ANA = "arn:aws:iam::123456789012:user/ana"
@@ -99,6 +99,18 @@ def test_ready_is_of_the_generation_and_the_version_that_were_asked_for(after, v
     status = {"observedGeneration": 2, "version": "abc", "conditions": [condition]}
     assert ready(status, after, version) is is_so
     assert not ready({}, 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "is_so"),
+    [
+        ({}, False),
+        ({"notes": ["not read yet"]}, False),
+        ({"notes": ["not read yet", "until `trimtab confirm-deletes`"]}, True),
+    ],
+)
+def test_a_vanished_document_waits_where_its_status_asks_for_a_persons_word(status, is_so):
+    assert braked(status) is is_so
 
 
 def test_an_edit_of_what_is_not_there_is_a_broken_promise(tmp_path):
