@@ -117,6 +117,7 @@ def _job_nodes(context: Context, serving: ServingModel, key: str) -> tuple[Node,
         report="evaluation.json",
         max_runtime_s=min(training.limits.runtime_s, _LONGEST_S),
         run=job_run(context),
+        version=context.facts.version,
     )
     after = (*context.content_ids, script.id, *(node.id for node in nodes))
     return script, Node(CHAMPION, "evaluation", job, after=after, key=key)

@@ -69,6 +69,7 @@ class Held:
     image: str  # digest
     artifact: str  # digest
     serving: Serving  # as that revision declared it
+    version: str = ""  # of its document
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +86,4 @@ class Facts:
     held: Held | None = None
     holds: tuple[str, ...] = ()  # 12 digits of release keys: `held` by its key, known even where its revision is not
     quarantine: tuple[str, ...] = ()  # 12 digits of release keys, oldest first
+    version: str = ""  # of the document, as its source calls it: a commit id. It is in tags alone, and decides nothing

@@ -82,14 +82,16 @@ class _Template:
     artifact: str  # digest
     serving: Serving
     after: tuple[str, ...]  # what must be so before it may run
+    version: str  # of the document that declared it
 
 
 def _template(context: Context) -> _Template:
     held = context.facts.held
     if held:  # it has served before: no gate and no build stands before it
-        return _Template(held.key, held.image, held.artifact, held.serving, (REPOSITORY, LOGS))
+        return _Template(held.key, held.image, held.artifact, held.serving, (REPOSITORY, LOGS), held.version)
     after = (GATE, IMAGE, LOGS)
-    return _Template(context.keys.get("release"), Ref(IMAGE, "digest"), context.artifact, context.spec.serving, after)
+    key, serving, version = context.keys.get("release"), context.spec.serving, context.facts.version
+    return _Template(key, Ref(IMAGE, "digest"), context.artifact, serving, after, version)
 
 
 def release_of(context: Context, execution: str | Ref, task: str | Ref) -> Release:
@@ -132,6 +134,7 @@ def release_of(context: Context, execution: str | Ref, task: str | Ref) -> Relea
         deployment=context.names.path,
         tags=context.tags(),
         release_tags=context.tags(key or ""),
+        version=template.version,
         attempt=1 + context.facts.attempts.get(key or "", 0),
         shared_tags=context.shared_tags(),
     )

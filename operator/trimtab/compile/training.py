@@ -70,6 +70,7 @@ def training_nodes(context: Context) -> tuple[Node, ...]:
         fallback=tuple(spec.instances.fallback),
         max_runtime_s=spec.limits.runtime_s,
         run=job_run(context),
+        version=context.facts.version,
     )
     after = (*context.content_ids, *(node.id for node in nodes))
     unpacked = _model(context, artifact.Trained(Ref(JOB, "job_name"), Ref(JOB, "artifact_uri"), Ref(JOB, "output_uri")))

@@ -224,6 +224,8 @@ UID, DEPLOYMENT, KEY, ENVIRONMENT = (
     "trimtab.dev/environment",
 )
 
+# On what each release makes anew, with its create alone: never a difference, since a commit may say nothing new of it.
+VERSION = "trimtab.dev/version"
 
 # On the log group alone, whose name tells the deployment: what a person or the platform decided, for a lost ledger.
 HOLD, QUARANTINE = "trimtab.dev/hold", "trimtab.dev/quarantine"
@@ -243,6 +245,11 @@ def marks_in(value: str) -> tuple[str, ...]:
 def owner_in(tags: Mapping[str, str]) -> str | None:
     """The uid in our owner tag, or None for what is not ours."""
     return tags.get(UID)
+
+
+def tags_made(tags: Mapping[str, str], version: str) -> dict[str, str]:
+    """The tags that a create gives. version: of the document, as its source calls it; "" where that has no name for it."""
+    return {**tags, **({VERSION: version} if version else {})}
 
 
 def tag_list(tags: Mapping[str, str], key: str = "Key", value: str = "Value") -> list[dict[str, str]]:

@@ -234,13 +234,15 @@ def _check_current(ledger: Ledger, expected_generation: int | None) -> None:
 
 def _declared(ledger: Ledger, wanted: Wanted) -> Ledger:
     """With this document as its latest generation."""
-    origin, known = wanted.provenance or ledger.provenance, ledger.provenance
+    origin, known = wanted.provenance, ledger.provenance
     if ledger.spec_digest == wanted.spec_digest:  # a later commit that says nothing new of it is no news
-        is_moved = origin and (known is None or (origin.source, origin.file) != (known.source, known.file))
-        return replace(ledger, provenance=origin) if is_moved else ledger
+        is_news = origin and (
+            known is None or not known.version or (origin.source, origin.file) != (known.source, known.file)
+        )
+        return replace(ledger, provenance=origin) if is_news else ledger
     return replace(
         unfought(ledger),
-        provenance=origin,
+        provenance=origin or (known and replace(known, version="")),  # what a person applies is no commit
         generation=ledger.generation + 1,
         planned="",
         holds=holds_of(ledger, wanted.spec_digest),

@@ -43,7 +43,14 @@ def facts_from(ledger: Ledger, shared: Shared, wanted: Wanted) -> Facts:
         ),
         holds=holds_of(ledger, wanted.spec_digest),
         quarantine=ledger.quarantine,
+        version=_version(ledger, wanted),
     )
+
+
+def _version(ledger: Ledger, wanted: Wanted) -> str:
+    """The commit that last said something new of the document, as the status and the history have it."""
+    origin = ledger.provenance if ledger.spec_digest == wanted.spec_digest else wanted.provenance
+    return origin.version if origin else ""
 
 
 def _serving_model(ledger: Ledger) -> ServingModel | None:
@@ -78,7 +85,7 @@ def _held(revision: Revision | None) -> Held | None:
     if revision is None:
         return None
     serving = Serving.model_validate(revision.document.get("serving", {}))
-    return Held(revision.release, revision.pins["image"], revision.pins["artifact"], serving)
+    return Held(revision.release, revision.pins["image"], revision.pins["artifact"], serving, revision.version)
 
 
 def held_revision(ledger: Ledger) -> Revision | None:

@@ -31,6 +31,7 @@ from trimtab.core.kind import (
     owner_in,
     tag_list,
     tag_map,
+    tags_made,
 )
 from trimtab.resources.shared import (
     WHEN_OURS,
@@ -74,6 +75,7 @@ class Desired:
     log_prefix: str = "serving"
     stop_timeout_s: int = 30
     architecture: str = "X86_64"
+    version: str = field(default="", repr=False, compare=False)  # for a tag: a commit id; no part of what is declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +315,7 @@ def _register(desired: Desired) -> Call:
         "cpu": template["cpu"],
         "memory": template["memory"],
         "containerDefinitions": [without_empty(container)],
-        "tags": tag_list(desired.tags, "key", "value"),
+        "tags": tag_list(tags_made(desired.tags, desired.version), "key", "value"),
     }
     return Call("ecs", "RegisterTaskDefinition", arguments, repeat="once")
 

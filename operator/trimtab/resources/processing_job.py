@@ -31,6 +31,7 @@ from trimtab.core.kind import (
     Verb,
     tag_list,
     tag_map,
+    tags_made,
 )
 from trimtab.resources.attempts import (
     RUN_VARIABLE,
@@ -96,6 +97,7 @@ class Desired:
     max_runtime_s: int = 86_400
     run: str = ""
     max_attempts: int = 3
+    version: str = field(default="", repr=False, compare=False)  # for a tag: a commit id; no part of what is declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +290,7 @@ def _request(desired: Desired, number: int) -> dict[str, Any]:
             "ProcessingResources": {"ClusterConfig": cluster},
             "StoppingCondition": {"MaxRuntimeInSeconds": desired.max_runtime_s},
             "Environment": dict(desired.environment) | without_empty(ours),
-            "Tags": tag_list(desired.tags),
+            "Tags": tag_list(tags_made(desired.tags, desired.version)),
         }
     )
 

@@ -31,6 +31,7 @@ from trimtab.core.kind import (
     Verb,
     tag_list,
     tag_map,
+    tags_made,
 )
 from trimtab.resources.attempts import (
     RUN_VARIABLE,
@@ -99,6 +100,7 @@ class Desired:
     run: str = ""
     attempt: int = 1
     max_attempts: int = 3
+    version: str = field(default="", repr=False, compare=False)  # for a tag: a commit id; no part of what is declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +326,7 @@ def _request(desired: Desired, row: tuple[Attempt, ...]) -> dict[str, Any]:
             "Environment": dict(desired.environment) | run,
             "VpcConfig": vpc,
             "EnableNetworkIsolation": desired.network_isolation,
-            "Tags": tag_list(desired.tags),
+            "Tags": tag_list(tags_made(desired.tags, desired.version)),
         }
     )
 

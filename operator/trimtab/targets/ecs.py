@@ -69,6 +69,7 @@ def _task_definition(release: Release, alarms: tuple[str, ...]) -> Node:
         tags=release.release_tags,
         environment=release.environment,
         port=PORT,
+        version=release.version,
     )
     return Node(TASK_DEFINITION, "release", desired, after=after, key=release.key)
 

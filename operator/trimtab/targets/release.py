@@ -39,5 +39,6 @@ class Release:
     deployment: str  # "vision/digits"
     tags: Mapping[str, str]  # of what lives through generations
     release_tags: Mapping[str, str]  # of what the release key names
+    version: str  # of the document that declared it, as its source calls it; "" where that has no name for it
     attempt: int  # above 1: a person asked for the same release again
     shared_tags: Mapping[str, str]  # of what the environment shares

@@ -9,7 +9,9 @@ import pytest
 
 import samples_compile as samples
 from trimtab.compile.facts import ServingModel
-from trimtab.engine.ledger import Ledger, Revision, Shared
+from trimtab.compile.graph import compile_graph
+from trimtab.engine.ledger import Ledger, Provenance, Revision, Shared
+from trimtab.engine.reconcile import _declared
 from trimtab.engine.remember import ARTIFACT, CHAMPION, GATE, SERVICE, facts_from, finished, with_troubles
 from trimtab.engine.wanted import Wanted
 from trimtab.graph.node import Graph, Node
@@ -91,3 +93,59 @@ def test_a_revision_keeps_what_the_gate_said_of_it():
     plan = Plan((), {GATE: OK, SERVICE: OK, LAUNCHER.id: OK})
     (made,) = finished(LEDGER, GRAPH, snapshot, plan, wanted, (), done=True, now=now).revisions
     assert (made.outcome, made.notes) == ("Serving", ("test:accuracy is 0.9, at least 0.8", "not compared"))
+
+
+FIRST, SECOND = Provenance("git:models@main:", "d.yaml", "c1"), Provenance("git:models@main:", "d.yaml", "c2")
+
+
+def version_in_tags(ledger: Ledger, provenance: Provenance | None, *, says_new: bool) -> str:
+    """Of what a pass would make."""
+    wanted = Wanted("vision", "digits", samples.loaded(samples.DOCUMENT), {}, samples.FACTS.digests, provenance=provenance)
+    ledger = replace(ledger, spec_digest="another" if says_new else wanted.spec_digest)
+    return facts_from(ledger, SHARED, wanted).version
+
+
+@pytest.mark.parametrize(
+    ("known", "declared", "says_new", "version"),
+    [
+        pytest.param(None, FIRST, True, "c1", id="the first"),
+        pytest.param(FIRST, SECOND, True, "c2", id="one that says something new"),
+        pytest.param(FIRST, SECOND, False, "c1", id="one that says nothing new"),
+        pytest.param(FIRST, None, False, "c1", id="from memory"),
+        pytest.param(FIRST, None, True, "", id="a person's own, which no commit has"),
+        pytest.param(None, None, True, "", id="no source"),
+    ],
+)
+def test_the_commit_in_tags_is_the_last_that_said_something_new(known, declared, says_new, version):
+    assert version_in_tags(replace(LEDGER, provenance=known), declared, says_new=says_new) == version
+
+
+@pytest.mark.parametrize(
+    ("declared", "says_new", "kept"),
+    [
+        (SECOND, True, SECOND),
+        (SECOND, False, FIRST),
+        (None, False, FIRST),
+        (None, True, replace(FIRST, version="")),
+    ],
+)
+def test_the_status_and_the_history_name_the_same_commit(declared, says_new, kept):
+    wanted = Wanted("vision", "digits", samples.loaded(samples.DOCUMENT), {}, samples.FACTS.digests, provenance=declared)
+    ledger = replace(LEDGER, provenance=FIRST, spec_digest="another" if says_new else wanted.spec_digest)
+    assert _declared(ledger, wanted).provenance == kept
+
+
+def test_a_commit_that_says_what_a_person_has_applied_is_known_from_then_on():
+    wanted = Wanted("vision", "digits", samples.loaded(samples.DOCUMENT), {}, samples.FACTS.digests, provenance=SECOND)
+    applied = replace(LEDGER, provenance=replace(FIRST, version=""), spec_digest=wanted.spec_digest)
+    assert _declared(applied, wanted).provenance == SECOND
+
+
+def test_a_release_that_comes_back_is_of_the_commit_that_declared_it():
+    back = replace(SERVING, pins={**PINS, "image": "sha256:i"}, release="r" * 64, version="c1")
+    wanted = Wanted("vision", "digits", samples.loaded(samples.DOCUMENT), {}, samples.FACTS.digests)
+    ledger = replace(LEDGER, provenance=SECOND, spec_digest=wanted.spec_digest, revisions=(back,), holds=("r" * 12,))
+    facts = facts_from(ledger, SHARED, wanted)
+    assert (facts.version, facts.held.version) == ("c2", "c1")
+    graph = compile_graph(wanted.deployment, samples.loaded(samples.ENVIRONMENT), replace(samples.FACTS, held=facts.held))
+    assert graph.nodes["ecs.TaskDefinition/release"].desired.version == "c1"
