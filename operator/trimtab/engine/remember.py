@@ -249,6 +249,26 @@ def _restored(ledger: Ledger, back: Revision | None) -> Ledger:
     return replace(ledger, revisions=revisions)
 
 
+def _left(ledger: Ledger, snapshot: Snapshot, outcome: str, because: str, at: str) -> Ledger:
+    """With the revision that served until the platform left it given up, and the one that it runs instead serving again."""
+    left = tuple(
+        replace(each, outcome=outcome, because=because, at=at) if each.outcome == "Serving" else each
+        for each in ledger.revisions
+    )
+    return _restored(replace(ledger, revisions=left), _running(ledger, snapshot))
+
+
+def _running(ledger: Ledger, snapshot: Snapshot) -> Revision | None:
+    """The revision whose task definition the service wants, of those that served before; None where it is none of them."""
+    service = snapshot.seen.get(SERVICE)
+    if not isinstance(service, Found):
+        return None
+    family = service.observed.task_definition.rpartition("/")[2].partition(":")[0]
+    keys = {each.key for each in ledger.resources if each.node == RELEASE and each.identity == family}
+    served = (each for each in reversed(ledger.revisions) if each.outcome == "Superseded" and each.release in keys)
+    return next(served, None)
+
+
 def _revised(
     ledger: Ledger,
     pins: Mapping[str, str],
@@ -263,7 +283,10 @@ def _revised(
     last = serving_revision(ledger) if outcome == "Serving" else ledger.revisions[-1] if ledger.revisions else None
     if last and last.outcome == outcome and last.pins == pins:
         return ledger
-    kept = ledger.revisions
+    kept, at, release = ledger.revisions, rfc3339(now), graph.keys.get("release", "")
+    serving = serving_revision(ledger)
+    if outcome in GIVEN_UP and serving and serving.release == release:
+        return _left(ledger, snapshot, outcome, because, at)
     if outcome == "Serving":
         # What a rollback had taken from its place, and nobody has declared anything new since.
         same = (
@@ -273,8 +296,6 @@ def _revised(
             return _restored(ledger, back)
         kept = tuple(replace(each, outcome="Superseded") if each.outcome == "Serving" else each for each in kept)
     number = 1 + max((each.number for each in kept), default=0)
-    at = rfc3339(now)
-    release = graph.keys.get("release", "")
     metrics, notes = _verdict(snapshot)
     version = ledger.provenance.version if ledger.provenance else ""
     revision = Revision(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 import samples_compile as samples
 from trimtab.compile.facts import ServingModel
 from trimtab.compile.graph import compile_graph
-from trimtab.engine.ledger import Ledger, Provenance, Revision, Shared
+from trimtab.engine.ledger import Ledger, Provenance, Resource, Revision, Shared
 from trimtab.engine.reconcile import _declared
-from trimtab.engine.remember import ARTIFACT, CHAMPION, GATE, SERVICE, facts_from, finished, with_troubles
+from trimtab.engine.remember import ARTIFACT, CHAMPION, GATE, RELEASE, SERVICE, facts_from, finished, with_troubles
 from trimtab.engine.wanted import Wanted
 from trimtab.graph.node import Graph, Node
 from trimtab.plan.plan import Plan, Standing
@@ -149,3 +150,31 @@ def test_a_release_that_comes_back_is_of_the_commit_that_declared_it():
     assert (facts.version, facts.held.version) == ("c2", "c1")
     graph = compile_graph(wanted.deployment, samples.loaded(samples.ENVIRONMENT), replace(samples.FACTS, held=facts.held))
     assert graph.nodes["ecs.TaskDefinition/release"].desired.version == "c1"
+
+
+def revision(number: int, outcome: str) -> Revision:
+    return replace(SERVING, number=number, generation=number, release=f"r{number}", outcome=outcome)
+
+
+@pytest.mark.parametrize(
+    ("runs", "outcomes"),
+    [("d-1:1", ["Serving", "GateFailed", "RolledBack"]), ("by-hand:4", ["Superseded", "GateFailed", "RolledBack"])],
+)
+def test_a_release_that_served_and_was_gone_back_from_serves_no_longer(runs: str, outcomes: list[str]):
+    node = Node(SERVICE, "release", None)
+    graph = Graph({LAUNCHER.id: LAUNCHER, SERVICE: node}, {"training": "t1", "release": "r3"})
+    service = SimpleNamespace(
+        running=1, desired_count=1, task_definition=f"arn:aws:ecs:us-east-1:123456789012:task-definition/{runs}"
+    )
+    now = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
+    snapshot = Snapshot(now, {LAUNCHER.id: Absent(), SERVICE: Found(service)})
+    made = tuple(Resource(RELEASE, "ecs.TaskDefinition", f"d-{number}", f"r{number}") for number in (1, 3))
+    revisions = (revision(1, "Superseded"), revision(2, "GateFailed"), revision(3, "Serving"))
+    wanted = Wanted("vision", "digits", samples.loaded(samples.DOCUMENT), {}, samples.FACTS.digests)
+    plan = Plan((), {SERVICE: Standing("broken", "ECS gave up d-3:1", "RolledBack"), LAUNCHER.id: OK})
+    ledger = replace(LEDGER, revisions=revisions, resources=made)
+    after = finished(ledger, graph, snapshot, plan, wanted, (), done=True, now=now)
+    assert [each.outcome for each in after.revisions] == outcomes
+    given_up = after.revisions[-1]
+    assert (given_up.because, given_up.at) == ("ECS gave up d-3:1", "2026-11-23T18:00:00Z")
+    assert after.quarantine == ("r3",)
