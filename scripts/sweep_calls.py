@@ -20,6 +20,7 @@ PAGES: Mapping[str, int] = {
     "elbv2:DescribeTargetGroups": 400,
     "application-autoscaling:DescribeScalableTargets": 50,
     "application-autoscaling:DescribeScalingPolicies": 10,
+    "application-autoscaling:DescribeScheduledActions": 50,
     "apigateway:GetRestApis": 500,
     "apigateway:GetApiKeys": 500,
     "apigateway:GetUsagePlans": 500,

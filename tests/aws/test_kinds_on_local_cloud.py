@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from trimtab.clients.errors import failure_from
 from trimtab.core.kind import UID, Batch, Broken, Call, Difference, Failure, Moving, Settled, State, Steps, Transfer, Unknown
 from trimtab.local.server import with_gateway
 from trimtab.resources import KINDS, processing_job, training_job, usage_plan
-from unit.resources.samples import SAMPLES, UID_VALUE
+from unit.resources.samples import SAMPLES, SCALED, UID_VALUE
 
 DEADLINE_S = 20.0
 NOTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"s3:*","Resource":"*"}]}'
@@ -353,6 +354,12 @@ def test_a_service_and_all_it_stands_on(lives: Lives, network: dict[str, Any], c
         "TargetValue",
         "ScaleOutCooldown",
     ]
+    action, _ = lives.settle("autoscaling.ScheduledAction")
+    other_action = replace(action, schedule="cron(0 9 * * ? *)", timezone="UTC")
+    assert lives.repair("autoscaling.ScheduledAction", other_action) == ["Schedule", "Timezone"]
+    ends = {"ScheduledActionName": action.name, "EndTime": datetime(2100, 1, 1, tzinfo=UTC), "Schedule": action.schedule}
+    cloud.client("application-autoscaling").put_scheduled_action(**SCALED, **ends)
+    assert lives.repair("autoscaling.ScheduledAction", action) == ["Timezone", "EndTime"]
     cloud.client("elbv2").modify_target_group(TargetGroupArn=target_group.arn, HealthCheckPath="/other")
     assert lives.repair("elbv2.TargetGroup", group) == ["HealthCheckPath"]
     assert lives.repair("elbv2.ListenerRule", replace(rule, paths=("/ping",))) == ["Conditions.PathPatternConfig"]

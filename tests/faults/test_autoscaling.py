@@ -1,4 +1,4 @@
-"""An autoscaler and the operator share a service for more than an hour of the cloud's time, without a write of the latter."""
+"""An autoscaler and the operator share a service for over an hour of the cloud's time, without a write of the latter."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -23,6 +23,10 @@ SCALED = "serving: {replicas: {min: 1, max: 4, target: {metric: requests, value:
 LOAD = ((6, 15), (8, 55), (8, 75), (24, 8), (8, 55), (24, 8))
 EVERY = 4  # minutes, within which the operator looks at least once
 LOOK = "DescribeTargetHealth"  # by nobody but the operator
+BY_THE_CLOCK = (  # by the minute of the hour, so that one hour has both
+    "serving: {replicas: {min: 1, max: 2, target: {metric: requests, value: 20}, schedule: ["
+    "{name: day, cron: 0 * * * ? *, min: 3, max: 4}, {name: night, cron: 30 * * * ? *, timezone: Europe/Berlin}]}}"
+)
 THEIRS = ("ecs", "elbv2", "application-autoscaling", "cloudwatch")
 
 
@@ -63,6 +67,12 @@ class Shared:
         return self.ecs.describe_services(cluster=self.cluster, services=[self.arn])["services"][0]["desiredCount"]
 
     @property
+    def bounds(self) -> tuple[int, int]:
+        targets = self.cloud.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")
+        (target,) = targets["ScalableTargets"]
+        return target["MinCapacity"], target["MaxCapacity"]
+
+    @property
     def now(self) -> datetime:
         return datetime.fromisoformat(clock(self.cloud.folder)["now"])
 
@@ -94,8 +104,9 @@ class Shared:
 
 
 @pytest.fixture
-def shared(cloud: RunningCloud, project: Path) -> Iterator[Shared]:
-    project.write_text(project.read_text().replace("serving: {replicas: {min: 1}}", SCALED))
+def shared(cloud: RunningCloud, project: Path, request: pytest.FixtureRequest) -> Iterator[Shared]:
+    serving = getattr(request, "param", SCALED)
+    project.write_text(project.read_text().replace("serving: {replicas: {min: 1}}", serving))
     assert apply(project).how == "converged"
     yield Shared(cloud, project)
     assert delete(project).how == "gone"
@@ -152,3 +163,43 @@ def test_a_count_that_a_hand_moves_out_of_the_range_comes_back_to_its_bound(shar
     shared.ecs.update_service(cluster=shared.cluster, service=shared.arn, desiredCount=2)  # inside: nobody's drift
     assert apply(project, sent).how == "converged"
     assert (shared.desired, len(sent.made)) == (2, 1)
+
+
+@pytest.mark.parametrize("shared", [BY_THE_CLOCK], indirect=True)
+def test_a_schedule_and_apply_share_a_service_through_a_day_and_a_night(shared: Shared, project: Path):
+    sent, seen = Sent(), dict[tuple[int, int], set[int]]()
+    since = shared.cloud.journal()[-1]["number"]
+    began = shared.now
+    while shared.now - began < timedelta(minutes=95):
+        shared.minute(5)
+        seen.setdefault(shared.bounds, set()).add(shared.desired)
+        if shared.now.minute % EVERY == 0:
+            assert apply(project, sent).how == "converged"
+    assert seen.keys() == {(1, 2), (3, 4)}
+    assert seen[3, 4] == {3}
+    assert 1 in seen[1, 2]  # what is held between the bounds goes on
+    assert sent.made == []
+    written = [each for each in shared.cloud.journal(since) if each["write"] and each["service"] in THEIRS]
+    assert written == []
+
+    # By day, bounds that nothing sets come back to those of the day, and so they do when the day's are edited.
+    while shared.bounds != (3, 4):
+        shared.minute(0)
+    scaling = shared.cloud.client("application-autoscaling")
+    place = {"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount"}
+    (target,) = scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
+    scaling.register_scalable_target(**place, ResourceId=target["ResourceId"], MinCapacity=4, MaxCapacity=5)
+    assert apply(project, sent).how == "converged"
+    assert shared.bounds == (3, 4)
+    day = BY_THE_CLOCK.replace("min: 3, max: 4", "min: 4, max: 5")
+    project.write_text(project.read_text().replace(BY_THE_CLOCK, day))
+    assert apply(project, sent).how == "converged"
+    assert shared.bounds == (4, 5)
+    assert shared.desired == 4
+    assert [name for name, _ in sent.made] == ["RegisterScalableTarget"] * 2 + ["PutScheduledAction"]
+
+    # Without a schedule the bounds are the document's again.
+    project.write_text(project.read_text().replace(day, SCALED.replace("max: 4", "max: 2")))
+    assert apply(project, sent).how == "converged"
+    assert shared.bounds == (1, 2)
+    assert scaling.describe_scheduled_actions(ServiceNamespace="ecs")["ScheduledActions"] == []

@@ -1,6 +1,6 @@
 """image -> release -> gateway: what serves the accepted model."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,10 @@ from trimtab.compile.policies import execution_policy
 from trimtab.compile.training import MODEL
 from trimtab.core.kind import HOLD, QUARANTINE, Ref, mark_of
 from trimtab.graph.node import Node
+from trimtab.model.replicas import Replicas
 from trimtab.model.serving import Serving
 from trimtab.resources import ecr_image, ecr_repository, log_group
-from trimtab.targets.release import Release
+from trimtab.targets.release import Release, ScheduledBounds
 
 REPOSITORY, IMAGE, LOGS = "ecr.Repository/repository", "ecr.Image/image", "logs.LogGroup/logs"
 
@@ -127,9 +128,10 @@ def release_of(context: Context, execution: str | Ref, task: str | Ref) -> Relea
         task_security_groups=tuple(network.security_groups.tasks),
         balancer_security_groups=tuple(network.security_groups.load_balancer),
         balancer_port=network.load_balancer.port,
-        min_replicas=serving.replicas.min,
-        max_replicas=serving.replicas.most,
+        min_replicas=serving.replicas.bounds.least,
+        max_replicas=serving.replicas.bounds.most,
         scaling=(scaling.metric, scaling.value) if (scaling := serving.replicas.scaling) else None,
+        schedule=tuple(_schedule(serving.replicas)),
         alarms=serving.rollout.alarms,
         deployment=context.names.path,
         tags=context.tags(),
@@ -138,6 +140,11 @@ def release_of(context: Context, execution: str | Ref, task: str | Ref) -> Relea
         attempt=1 + context.facts.attempts.get(key or "", 0),
         shared_tags=context.shared_tags(),
     )
+
+
+def _schedule(replicas: Replicas) -> Iterator[ScheduledBounds]:
+    for each, bounds in zip(replicas.schedule, replicas.scheduled, strict=True):
+        yield ScheduledBounds(each.name, each.cron, each.timezone, bounds.least, bounds.most)
 
 
 def _environment(template: _Template) -> Mapping[str, str]:

@@ -59,7 +59,7 @@ def expected(graph: Graph, snapshot: Snapshot) -> Expected:
     if isinstance(digest, Ref):
         digest = getattr(_observed(snapshot, digest.node), digest.field)
     place = Place(service.cluster, service.name, _observed(snapshot, TARGETS).arn, service.container)
-    return Expected(place, digest, _observed(snapshot, RELEASE).arn, service.desired_count)
+    return Expected(place, digest, _observed(snapshot, RELEASE).arn, service.least)
 
 
 def in_rotation(graph: Graph, snapshot: Snapshot, driver: Driver) -> Rotated:

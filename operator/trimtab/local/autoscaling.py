@@ -112,7 +112,7 @@ class AutoScaling(Policies):
             arn = self.arn(f"scheduledAction:{uuid.uuid4()}:resource/ecs/{target.resource}:scheduledActionName/{name}")
             found = Scheduled(arn, name, target.resource, arguments["Schedule"], context.now)
         found.schedule, found.zone = arguments.get("Schedule", found.schedule), arguments.get("Timezone", found.zone)
-        found.start, found.end = arguments.get("StartTime", found.start), arguments.get("EndTime", found.end)
+        found.start, found.end = arguments.get("StartTime"), arguments.get("EndTime")  # old ones go where none are named
         if action := arguments.get("ScalableTargetAction"):
             found.least, found.most = action.get("MinCapacity"), action.get("MaxCapacity")
         if found.least is None and found.most is None:

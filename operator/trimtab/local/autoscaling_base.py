@@ -109,6 +109,8 @@ def check_place(arguments: Arguments) -> None:
     if arguments.get("ScalableDimension", DIMENSION) != DIMENSION:
         raise invalid(f"Unsupported scalable dimension for service namespace ecs: {arguments['ScalableDimension']}")
     resource = arguments.get("ResourceId")
+    if resource is None and "ScalableDimension" in arguments and "ResourceIds" not in arguments:
+        raise invalid("If you specify a scalable dimension, you must also specify a resource ID.")
     if resource is not None and [bool(part) for part in resource.split("/")] != [True] * 3:
         raise invalid(f"Unsupported resource ID: {resource}. It must be service/<cluster>/<service>.")
 

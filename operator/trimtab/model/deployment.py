@@ -17,6 +17,7 @@ KindName = Literal[
     "apigatewayv2.VpcLink",
     "autoscaling.ScalableTarget",
     "autoscaling.ScalingPolicy",
+    "autoscaling.ScheduledAction",
     "cloudwatch.Alarm",
     "cloudwatch.DeploymentAlarm",
     "ecr.Image",

@@ -7,7 +7,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from trimtab.core.quantities import cpu_millicores, fargate_fits, memory_mib
 from trimtab.model.base import Model, field, rule
-from trimtab.model.values import DOMAIN, FILE, METRIC, ORIGIN, VARIABLE, Cpu, Duration, Memory, Patterns, distinct, duration
+from trimtab.model.replicas import Replicas
+from trimtab.model.values import DOMAIN, FILE, ORIGIN, VARIABLE, Cpu, Duration, Memory, Patterns, distinct, duration
 
 _SERVING_FILES = ("serve/", "inference.py", "!*.md", "!__pycache__/")
 _OURS = ("TRIMTAB_", "SAGEMAKER_BASE_DIR", "SAGEMAKER_BIND_TO_PORT")
@@ -56,61 +57,6 @@ class Resources(Model):
     @property
     def memory_mib(self) -> int:
         return memory_mib(self.memory)
-
-
-class ScalingTarget(Model):
-    """What autoscaling holds. It adds after three minutes above, and removes after fifteen well below."""
-
-    metric: str = field(
-        "none",
-        "cpu or memory (percent of what a replica has), requests (a minute, for each replica), or a metric of your own: its "
-        "name in CloudWatch's namespace trimtab, with the dimension Deployment = <namespace>/<name>.",
-        "cpu",
-        min_length=1,
-        max_length=255,
-        pattern=METRIC,
-        examples=["cpu", "requests"],
-    )
-    value: float = field("none", "Value to hold; needed for all but cpu and memory.", 60, gt=0, examples=[60])
-
-    @model_validator(mode="after")
-    def _sensible(self) -> Self:
-        share = self.metric in ("cpu", "memory")
-        if share and self.value > 100:
-            raise rule(f"{self.value:g} is more than all of it", at="value", fix=f"{self.metric} is in percent: 1 to 100")
-        if not share and "value" not in self.model_fields_set:
-            raise rule(f"is missing: {self.metric} has no default", at="value", fix="write value")
-        return self
-
-
-class Replicas(Model):
-    """How many replicas serve."""
-
-    together = {"target": ("max",)}
-
-    # Two by default: one replica that is replaced or lost would be an outage of the endpoint.
-    min: int = field("none", "The fewest replicas; as many as there are while nothing scales.", 2, ge=1, le=1000)
-    max: int | None = field(
-        "none", "The most replicas that autoscaling may start; as many as `min` when left out.", None, ge=1, le=1000
-    )
-    target: ScalingTarget | None = field(
-        "none", "What autoscaling holds between `min` and `max`; 60 percent of cpu when left out.", None
-    )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.max is not None and self.max < self.min:
-            raise rule(f"max {self.max} is below min {self.min}", at="max", fix=f"set max to {self.min} or more")
-        return self
-
-    @property
-    def most(self) -> int:
-        return self.max if self.max is not None else self.min
-
-    @property
-    def scaling(self) -> ScalingTarget | None:
-        """What an autoscaler holds; None when there is nothing for it to choose."""
-        return (self.target or ScalingTarget()) if self.most > self.min else None
 
 
 _ALARM = re.compile(r"(?:arn:aws[a-z-]*:cloudwatch:[a-z0-9-]+:[0-9]{12}:alarm:)?(?P<name>.{1,255})", re.DOTALL)

@@ -71,7 +71,8 @@ class Desired:
     security_groups: tuple[str, ...]
     tags: Mapping[str, str]
     desired_count: int = 2
-    max_count: int = 0  # above desired_count: an autoscaler may choose any count between the two
+    min_count: int = 0  # an autoscaler may choose any count from this one on; desired_count when 0
+    max_count: int = 0  # the most that it may choose; desired_count when 0
     container: str = "model"
     port: int = 8080
     public_ip: bool = False
@@ -81,6 +82,15 @@ class Desired:
     alarms: tuple[str, ...] = ()  # names of those that roll a deployment back while it takes over
     token: str = ""  # from (uid, key, attempt); empty: from what is asked for
     attempt: int = 1  # raised by a person's retry of a release that was rolled back
+
+    @property
+    def least(self) -> int:
+        """How many must run, whatever an autoscaler is about."""
+        return self.min_count or self.desired_count
+
+    @property
+    def most(self) -> int:
+        return self.max_count or self.desired_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +283,7 @@ def _all_run(observed: Observed) -> bool:
 
 def _is_scaling(desired: Desired, observed: Observed) -> bool:
     """Whether an autoscaler has the count, and enough tasks run whatever it is about: it is never done."""
-    return desired.desired_count < desired.max_count and observed.running >= desired.desired_count
+    return desired.least < desired.most and observed.running >= desired.least
 
 
 # --- comparing ------------------------------------------------------------------------------------------------------
@@ -281,12 +291,12 @@ def _is_scaling(desired: Desired, observed: Observed) -> bool:
 
 def _count(desired: Desired, observed: Observed) -> tuple[Difference, ...]:
     """A count inside what the autoscaler may choose is its own; outside, it is ours to repair, to the nearest bound."""
-    have, least, most = observed.desired_count, desired.desired_count, max(desired.desired_count, desired.max_count)
-    if have == least:
+    have = observed.desired_count
+    if have == desired.desired_count:
         return ()
-    if least <= have <= most:
-        return (Difference("desiredCount", have, least, owner="autoscaler"),)
-    return (Difference("desiredCount", have, min(max(have, least), most)),)
+    if desired.least <= have <= desired.most:
+        return (Difference("desiredCount", have, desired.desired_count, owner="autoscaler"),)
+    return (Difference("desiredCount", have, min(max(have, desired.least), desired.most)),)
 
 
 def _release(desired: Desired, observed: Observed) -> tuple[Difference, ...]:

@@ -2,12 +2,16 @@
 
 Identity: "service/<cluster>/<service>". Create: same settings (RegisterScalableTarget overwrites: observe first); tags go
 into the call. Cost of observe: 1 call per 50 targets; tags are read singly. A target that is deregistered takes its
-policies along, and must go before its service does.
+policies and scheduled actions along, and must go before its service does.
+
+A scheduled action sets both bounds, and nobody is told when: bounds that one of them sets are the schedule's, and left.
+Others are ours to repair, to the nearest that are declared: those that an edit of an action has moved are found by it.
 Source: Application Auto Scaling API, RegisterScalableTarget, DescribeScalableTargets.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from trimtab.core.kind import (
     Call,
@@ -29,7 +33,6 @@ from trimtab.resources.shared import (
     allow,
     ask,
     chunks,
-    paths,
     service_linked,
     tag_changes,
     unknown,
@@ -46,6 +49,7 @@ class Desired:
     least: int
     most: int
     tags: Mapping[str, str]
+    scheduled: tuple[tuple[int, int], ...] = ()  # (least, most) as scheduled actions set them
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +99,18 @@ class ScalableTarget:
         return Settled()
 
     def diff(self, desired: Desired, observed: Observed) -> tuple[Difference, ...]:
-        return differences((LEAST, observed.least, desired.least), (MOST, observed.most, desired.most))
+        have, declared = (observed.least, observed.most), (desired.least, desired.most)
+        if have in desired.scheduled:
+            return _bounds(have, declared, "autoscaler")
+        return _bounds(have, min((declared, *desired.scheduled), key=lambda each: _apart(have, each)), "spec")
 
     def create(self, desired: Desired) -> Steps[None]:
-        yield _register(desired, {"Tags": dict(desired.tags)})
+        yield _register(self.identity(desired), {LEAST: desired.least, MOST: desired.most, "Tags": dict(desired.tags)})
 
     def update(self, desired: Desired, observed: Observed, drift: Sequence[Difference]) -> Steps[None]:
-        if paths(drift) & {LEAST, MOST}:
-            yield _register(desired, {})
+        bounds = {each.path: each.want for each in drift if each.path in (LEAST, MOST)}
+        if bounds:  # the other one too: AWS holds the two against each other
+            yield _register(observed.resource, {LEAST: observed.least, MOST: observed.most, **bounds})
         added, removed = tag_changes(drift)
         arn = {"ResourceARN": observed.arn}
         if added:
@@ -114,9 +122,17 @@ class ScalableTarget:
         yield Call(_SERVICE, "DeregisterScalableTarget", {**PLACE, "ResourceId": observed.resource}, repeat="safe")
 
 
-def _register(desired: Desired, more: Mapping[str, object]) -> Call:
-    bounds = {"ResourceId": resource_id(desired.cluster, desired.service), LEAST: desired.least, MOST: desired.most}
-    return Call(_SERVICE, "RegisterScalableTarget", {**PLACE, **bounds, **more}, repeat="safe")
+def _bounds(have: tuple[int, int], want: tuple[int, int], owner: Literal["spec", "autoscaler"]) -> tuple[Difference, ...]:
+    found = differences((LEAST, have[0], want[0]), (MOST, have[1], want[1]))
+    return tuple(replace(each, owner=owner) for each in found)
+
+
+def _apart(one: tuple[int, int], other: tuple[int, int]) -> int:
+    return abs(one[0] - other[0]) + abs(one[1] - other[1])
+
+
+def _register(resource: str, more: Mapping[str, object]) -> Call:
+    return Call(_SERVICE, "RegisterScalableTarget", {**PLACE, "ResourceId": resource, **more}, repeat="safe")
 
 
 KIND: Kind[Desired, Observed] = ScalableTarget()

@@ -13,7 +13,6 @@ from typing import Any
 from trimtab.core.kind import (
     Call,
     Difference,
-    Failure,
     Kind,
     Ref,
     Reply,
@@ -25,13 +24,12 @@ from trimtab.core.kind import (
     Verb,
     differences,
 )
-from trimtab.resources.scaling import PLACE, TARGET_ARN, describe_targets, read_tags, resource_id
-from trimtab.resources.shared import WHEN_OURS, allow, ask, grouped, known, unknown
+from trimtab.resources.scaling import PLACE, TARGET_ARN, read_listed, resource_id, tags_of_targets
+from trimtab.resources.shared import WHEN_OURS, allow, known
 
 METRIC, VALUE, OUT, IN = "metric", "TargetValue", "ScaleOutCooldown", "ScaleInCooldown"
 _CONFIGURATION = "TargetTrackingScalingPolicyConfiguration"
 _SERVICE = "application-autoscaling"
-_SINGLY = 10  # services that are asked for one by one
 _PREDEFINED = {
     "cpu": "ECSServiceAverageCPUUtilization",
     "memory": "ECSServiceAverageMemoryUtilization",
@@ -80,29 +78,10 @@ class ScalingPolicy:
         return f"{resource_id(desired.cluster, desired.service)}|{desired.name}"
 
     def observe(self, wanted: Sequence[str]) -> Steps[Mapping[str, Observed | Unknown]]:
-        resources = list(grouped(wanted))
-        asked = [{"ResourceId": each} for each in resources] if len(resources) <= _SINGLY else [dict[str, str]()]
-        replies = yield from ask(Call(_SERVICE, "DescribeScalingPolicies", {**PLACE, **each}) for each in asked)
-        seen: dict[str, Observed | Unknown] = {}
-        for each, reply in zip(asked, replies, strict=True):
-            if isinstance(reply, Failure):
-                resource = each.get("ResourceId")
-                seen |= {one: unknown(reply) for one in wanted if resource in (None, one.rpartition("|")[0])}
-                continue
-            for item in reply.get("ScalingPolicies", ()):
-                found = _seen(item)
-                seen[f"{found.resource}|{found.name}"] = found
-        return {identity: found for identity, found in seen.items() if identity in wanted}
+        return read_listed(_list, "ScalingPolicies", wanted, _found)
 
     def tags(self, observed: Sequence[Observed]) -> Steps[Sequence[Mapping[str, str] | Unknown]]:
-        replies = yield from ask(describe_targets([each.resource for each in observed]))
-        arns: dict[str, str] = {}
-        for reply in replies:
-            if isinstance(reply, Failure):
-                return [unknown(reply) for _ in observed]
-            arns |= {item["ResourceId"]: item["ScalableTargetARN"] for item in reply.get("ScalableTargets", ())}
-        tags = dict(zip(arns, (yield from read_tags(list(arns.values()))), strict=True))
-        return [tags.get(each.resource, {}) for each in observed]
+        return tags_of_targets([each.resource for each in observed])
 
     def state(self, desired: Desired, observed: Observed) -> State:
         return Settled()
@@ -130,6 +109,10 @@ class ScalingPolicy:
     def delete(self, observed: Observed) -> Steps[None]:
         arguments = {**PLACE, "ResourceId": observed.resource, "PolicyName": observed.name}
         yield Call(_SERVICE, "DeleteScalingPolicy", arguments, repeat="safe")
+
+
+def _list(arguments: Mapping[str, Any]) -> Call:
+    return Call(_SERVICE, "DescribeScalingPolicies", arguments)
 
 
 def _put(desired: Desired) -> Call:
@@ -171,6 +154,11 @@ def _metric(desired: Desired) -> dict[str, Any] | Ref:
         return group
     label = f"{balancer.partition(':loadbalancer/')[2]}/{group.rpartition(':')[2]}"
     return {"PredefinedMetricType": predefined, "ResourceLabel": label}
+
+
+def _found(item: Reply) -> tuple[str, Observed]:
+    seen = _seen(item)
+    return f"{seen.resource}|{seen.name}", seen
 
 
 def _seen(item: Reply) -> Observed:

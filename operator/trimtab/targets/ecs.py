@@ -12,6 +12,7 @@ from trimtab.resources import (
     load_balancer,
     scalable_target,
     scaling_policy,
+    scheduled_action,
     target_group,
 )
 from trimtab.targets.release import PORT, Release
@@ -19,7 +20,7 @@ from trimtab.targets.release import PORT, Release
 CLUSTER, TASK_DEFINITION, SERVICE = "ecs.Cluster/cluster", "ecs.TaskDefinition/release", "ecs.Service/service"
 BALANCER, LISTENER = "elbv2.LoadBalancer/balancer", "elbv2.Listener/listener"
 TARGETS, RULE = "elbv2.TargetGroup/targets", "elbv2.ListenerRule/route"
-ALARM = deployment_alarm.KIND.name
+ALARM, SCHEDULED = deployment_alarm.KIND.name, scheduled_action.KIND.name
 SCALABLE, POLICY = "autoscaling.ScalableTarget/replicas", "autoscaling.ScalingPolicy/replicas"
 
 
@@ -84,7 +85,8 @@ def _service(release: Release) -> Node:
         security_groups=release.task_security_groups,
         tags=release.tags,
         desired_count=release.min_replicas,
-        max_count=release.max_replicas,
+        min_count=min((release.min_replicas, *(each.least for each in release.schedule))),
+        max_count=max((release.max_replicas, *(each.most for each in release.schedule))),
         alarms=tuple(deployment_alarm.name_in(each) for each in release.alarms),
         port=PORT,
         attempt=release.attempt,
@@ -94,14 +96,27 @@ def _service(release: Release) -> Node:
 
 
 def _scaling(release: Release) -> tuple[Node, ...]:
-    """The autoscaler's bounds and what it holds; nothing where the document leaves it nothing to choose."""
+    """The autoscaler's bounds and what moves them and the count; nothing where the document leaves it nothing to choose."""
+    if release.scaling is None and not release.schedule:
+        return ()
+    bounds = scalable_target.Desired(
+        release.names["cluster"],
+        release.names["service"],
+        release.min_replicas,
+        release.max_replicas,
+        release.tags,
+        scheduled=tuple((each.least, each.most) for each in release.schedule),
+    )
+    return Node(SCALABLE, "release", bounds, after=(SERVICE,)), *_policies(release), *_schedule(release)
+
+
+def _policies(release: Release) -> tuple[Node, ...]:
     if release.scaling is None:
         return ()
-    (metric, value), cluster, service = release.scaling, release.names["cluster"], release.names["service"]
-    bounds = scalable_target.Desired(cluster, service, release.min_replicas, release.max_replicas, release.tags)
+    metric, value = release.scaling
     policy = scaling_policy.Desired(
-        cluster,
-        service,
+        release.names["cluster"],
+        release.names["service"],
         name="trimtab",
         metric=metric,
         value=value,
@@ -109,4 +124,13 @@ def _scaling(release: Release) -> tuple[Node, ...]:
         balancer_arn=Ref(BALANCER, "arn") if metric == "requests" else "",
         target_group_arn=Ref(TARGETS, "arn") if metric == "requests" else "",
     )
-    return Node(SCALABLE, "release", bounds, after=(SERVICE,)), Node(POLICY, "release", policy, after=(SCALABLE,))
+    return (Node(POLICY, "release", policy, after=(SCALABLE,)),)
+
+
+def _schedule(release: Release) -> tuple[Node, ...]:
+    cluster, service = release.names["cluster"], release.names["service"]
+    actions = (
+        scheduled_action.Desired(cluster, service, each.name, f"cron({each.cron})", each.timezone, each.least, each.most)
+        for each in release.schedule
+    )
+    return tuple(Node(f"{SCHEDULED}/{each.name}", "release", each, after=(SCALABLE,)) for each in actions)

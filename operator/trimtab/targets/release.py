@@ -9,6 +9,17 @@ PORT = 8080
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduledBounds:
+    """Other bounds of the count, from a time on."""
+
+    name: str
+    cron: str
+    timezone: str
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """One release of one deployment in one environment."""
 
@@ -34,7 +45,8 @@ class Release:
     balancer_port: int
     min_replicas: int
     max_replicas: int
-    scaling: tuple[str, float] | None  # metric and the value to hold; None when min is max
+    scaling: tuple[str, float] | None  # metric and the value to hold; None when min is always max
+    schedule: tuple[ScheduledBounds, ...]
     alarms: tuple[str, ...]  # names or ARNs of those that roll it back while it takes over
     deployment: str  # "vision/digits"
     tags: Mapping[str, str]  # of what lives through generations

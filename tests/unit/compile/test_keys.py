@@ -164,6 +164,32 @@ def test_a_range_of_one_count_leaves_nothing_to_choose():
     assert nodes_changed(BEFORE, same) == set()
 
 
+SCHEDULE = [
+    {"name": "day", "cron": "0 8 ? * MON-FRI *", "timezone": "Europe/Berlin", "min": 4, "max": 8},
+    {"name": "night", "cron": "0 20 * * ? *", "min": 1},
+]
+
+
+def test_a_schedule_is_an_action_each_and_widens_what_the_service_may_have():
+    after = edited("serving.replicas", {"min": 2, "max": 6, "schedule": SCHEDULE})
+    assert changed(BEFORE, after) == set()
+    day, night = (after.nodes[f"autoscaling.ScheduledAction/{name}"].desired for name in ("day", "night"))
+    assert (day.schedule, day.timezone, day.least, day.most) == ("cron(0 8 ? * MON-FRI *)", "Europe/Berlin", 4, 8)
+    assert (night.schedule, night.timezone, night.least, night.most) == ("cron(0 20 * * ? *)", "UTC", 1, 6)
+    target, service = after.nodes[SCALING[0]].desired, after.nodes["ecs.Service/service"].desired
+    assert (target.least, target.most, target.scheduled) == (2, 6, ((4, 8), (1, 6)))
+    assert (service.desired_count, service.least, service.most) == (2, 1, 8)
+
+
+def test_counts_that_a_schedule_alone_moves_need_no_policy():
+    fixed = [{"name": "day", "cron": "0 8 * * ? *", "min": 4, "max": 4}]
+    after = edited("serving.replicas", {"min": 2, "schedule": fixed})
+    new = {"autoscaling.ScheduledAction/day", "autoscaling.ScalableTarget/replicas", "ecs.Service/service"}
+    assert nodes_changed(BEFORE, after) == new
+    room = edited("serving.replicas", {"min": 2, "schedule": [{**fixed[0], "max": 5}]})
+    assert nodes_changed(BEFORE, room) == {*new, "autoscaling.ScalingPolicy/replicas"}
+
+
 def test_another_auth_kind_is_another_api():
     after = edited("serving.gateway.auth", "none")
     assert changed(BEFORE, after) == set()

@@ -251,6 +251,68 @@ def test_what_an_autoscaler_holds(replicas, scaling):
     assert (found and (found.metric, found.value)) == scaling
 
 
+DAY = {"name": "day", "cron": "0 8 ? * MON-FRI *", "min": 4, "max": 8}
+
+
+@pytest.mark.parametrize(
+    ("replicas", "scheduled", "scaling"),
+    [
+        ({"min": 2, "schedule": [DAY]}, [(4, 8)], True),
+        ({"min": 2, "schedule": [{**DAY, "max": 4}]}, [(4, 4)], False),
+        ({"min": 2, "max": 6, "schedule": [{"name": "night", "cron": DAY["cron"], "max": 2}]}, [(2, 2)], True),
+        ({"min": 2, "max": 6, "schedule": [{"name": "day", "cron": DAY["cron"], "min": 4}]}, [(4, 6)], True),
+    ],
+)
+def test_what_an_action_leaves_out_is_that_of_replicas(replicas, scheduled, scaling):
+    (document,) = load(json.dumps(spec("serving.replicas", replicas)).encode(), "f.yaml")
+    found = document.value.spec.serving.replicas
+    assert (found.scheduled, found.scaling is not None) == (scheduled, scaling)
+
+
+@pytest.mark.parametrize(
+    "cron",
+    [
+        "0/5 8,9 ? jan-mar mon-fri 2027",
+        "0  18 24 12 ? 2026",
+        "30 6 L * ? *",
+        "30 6 ? * 6L *",
+        "30 6 ? * 2#1 *",
+        "0 6 3W * ? *",
+    ],
+)
+def test_a_cron_expression_is_spelt_as_aws_has_it(cron):
+    (document,) = load(json.dumps(spec("serving.replicas", {"schedule": [{**DAY, "cron": cron}]})).encode(), "f.yaml")
+    (found,) = document.value.spec.serving.replicas.schedule
+    assert found.cron == " ".join(cron.upper().split())
+
+
+@pytest.mark.parametrize(
+    ("action", "at", "said"),
+    [
+        ({**DAY, "cron": "0 8 * * *"}, "cron", "has 5 fields"),
+        ({**DAY, "cron": "cron(0 8 ? * MON-FRI *)"}, "cron", "leave out cron( and )"),
+        ({**DAY, "cron": "0 8 * * * *"}, "cron", "* both as day of the month and of the week"),
+        ({**DAY, "cron": "0 8 1 * MON *"}, "cron", "both a day of the month and a day of the week"),
+        ({**DAY, "cron": "60 8 * * ? *"}, "cron", "'60' is no minutes"),
+        ({**DAY, "cron": "0 8 * JANUARY ? *"}, "cron", "'JANUARY' is no month"),
+        ({**DAY, "cron": "0 8/0 * * ? *"}, "cron", "'8/0' is no hours"),
+        ({**DAY, "timezone": "Europe/Berln"}, "timezone", "did you mean Europe/Berlin?"),
+        ({**DAY, "max": 3}, "", "max 3 is below min 4"),
+        ({"name": "day", "cron": DAY["cron"], "min": 4}, "", "max 2 is below min 4"),
+        ({**DAY, "min": 0}, "min", "must be 1 or more"),
+    ],
+)
+def test_a_scheduled_action_that_aws_would_not_take(action, at, said):
+    (found,) = of(spec("serving.replicas", {"min": 2, "schedule": [action]}))
+    assert found.position.field == f"spec.serving.replicas.schedule[0]{at and '.'}{at}"
+    assert said in f"{found} {found.fix}"
+
+
+def test_actions_of_one_name_are_told_apart():
+    (found,) = of(spec("serving.replicas", {"min": 2, "schedule": [DAY, DAY]}))
+    assert found.position.field == "spec.serving.replicas.schedule[1].name"
+
+
 @pytest.mark.parametrize(
     ("replicas", "at", "said"),
     [

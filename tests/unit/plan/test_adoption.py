@@ -145,8 +145,8 @@ FIT = {
 # Found among those that carry our tag alone, or by an address or parent that is ours; or only looked at.
 NEVER_ANOTHERS = {
     "apigateway.ApiKey", "apigateway.RestApi", "apigateway.Stage", "apigateway.UsagePlan", "apigatewayv2.VpcLink",
-    "autoscaling.ScalingPolicy", "cloudwatch.DeploymentAlarm", "ecr.Image", "s3.Content", "trimtab.Artifact",
-    "trimtab.Gate",
+    "autoscaling.ScalingPolicy", "autoscaling.ScheduledAction", "cloudwatch.DeploymentAlarm", "ecr.Image", "s3.Content",
+    "trimtab.Artifact", "trimtab.Gate",
 }  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from trimtab.resources import (
     s3_content,
     scalable_target,
     scaling_policy,
+    scheduled_action,
     stage,
     target_group,
     training_job,
@@ -725,6 +726,31 @@ SAMPLES["autoscaling.ScalingPolicy"] = Sample(
         "ListTagsForResource": {"Tags": TAGS},
     },
     denied="DescribeScalingPolicies",
+    other=f"{RESOURCE}|none",
+    untagged=True,
+)
+
+SCHEDULED_REPLY = {
+    **SCALED,
+    "ScheduledActionName": "day",
+    "ScheduledActionARN": f"{ACCOUNT.format('autoscaling')}:scheduledAction:1:resource/ecs/{RESOURCE}:name/day",
+    "Schedule": "cron(0 8 ? * MON-FRI *)",
+    "Timezone": "Europe/Berlin",
+    "ScalableTargetAction": {"MinCapacity": 4, "MaxCapacity": 8},
+    "CreationTime": AT,
+}
+SAMPLES["autoscaling.ScheduledAction"] = Sample(
+    scheduled_action.Desired(
+        "trimtab-local", "vision-digits-0a1b2c", "day", "cron(0 8 ? * MON-FRI *)", "Europe/Berlin", 4, 8
+    ),
+    {
+        "DescribeScheduledActions": {
+            "ScheduledActions": [SCHEDULED_REPLY, {**SCHEDULED_REPLY, "ScheduledActionName": "by-hand"}]
+        },
+        "DescribeScalableTargets": {"ScalableTargets": [SCALABLE]},
+        "ListTagsForResource": {"Tags": TAGS},
+    },
+    denied="DescribeScheduledActions",
     other=f"{RESOURCE}|none",
     untagged=True,
 )

@@ -199,6 +199,14 @@ def test_a_service_that_an_autoscaler_scales_is_settled_while_it_does(running: i
     assert not isinstance(KIND.state(DESIRED, observed), Settled)
 
 
+def test_a_count_below_the_one_that_it_began_with_is_the_autoscalers_down_to_the_least():
+    scheduled = replace(DESIRED, min_count=1, max_count=6)  # began with two; at night there is one
+    night = seen(desiredCount=1, runningCount=1)
+    assert [each.owner for each in KIND.diff(scheduled, night)] == ["autoscaler"]
+    assert isinstance(KIND.state(scheduled, night), Settled)
+    assert [(each.owner, each.want) for each in KIND.diff(scheduled, seen(desiredCount=0))] == [("spec", 1)]
+
+
 def test_what_is_leaving_is_neither_changed_nor_deleted_again():
     leaving = seen(status="DRAINING", desiredCount=0)
     assert KIND.diff(DESIRED, leaving) == ()

@@ -6,10 +6,11 @@ import pytest
 
 from trimtab.core.kind import Failure, Ref, Unknown, differences
 from trimtab.resources import KINDS
-from unit.resources.samples import POLICY_REPLY, SAMPLES, SCALABLE
+from unit.resources.samples import AT, POLICY_REPLY, SAMPLES, SCALABLE, SCHEDULED_REPLY
 from unit.resources.support import drive, faults_of_call
 
 TARGETS, POLICIES = KINDS["autoscaling.ScalableTarget"], KINDS["autoscaling.ScalingPolicy"]
+ACTIONS = KINDS["autoscaling.ScheduledAction"]
 POLICY = SAMPLES["autoscaling.ScalingPolicy"].desired
 DENIED = Failure("denied", "not authorized", code="AccessDeniedException")
 
@@ -22,6 +23,80 @@ def test_targets_are_read_fifty_at_a_time():
     calls, seen = drive(TARGETS.observe(resources(120)), {"DescribeScalableTargets": {"ScalableTargets": []}})
     assert [len(call.arguments["ResourceIds"]) for call in calls] == [50, 50, 20]
     assert seen == {}
+
+
+BOUNDS = SAMPLES["autoscaling.ScalableTarget"].desired  # 2 to 6
+SCHEDULED = replace(BOUNDS, scheduled=((4, 8), (1, 2)))
+LEAST, MOST = "MinCapacity", "MaxCapacity"
+
+
+def bounds_seen(least: int, most: int):
+    reply = {"ScalableTargets": [{**SCALABLE, LEAST: least, MOST: most}]}
+    _, seen = drive(TARGETS.observe([TARGETS.identity(BOUNDS)]), {"DescribeScalableTargets": reply})
+    return seen[TARGETS.identity(BOUNDS)]
+
+
+@pytest.mark.parametrize(("least", "most"), [(4, 8), (1, 2)])
+def test_bounds_that_an_action_has_set_are_the_schedules(least: int, most: int):
+    found = TARGETS.diff(SCHEDULED, bounds_seen(least, most))
+    assert {each.owner for each in found} == {"autoscaler"}
+    assert {each.owner for each in TARGETS.diff(BOUNDS, bounds_seen(least, most))} == {"spec"}
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "repaired"),
+    [
+        pytest.param(2, 7, (2, 6), id="a hand on the document's own"),
+        pytest.param(5, 8, (4, 8), id="an action whose bounds were edited"),
+        pytest.param(1, 8, (2, 6), id="as near to two: the document's own"),
+        pytest.param(1, 1, (1, 2), id="a hand at night"),
+    ],
+)
+def test_bounds_that_nothing_sets_are_repaired_to_the_nearest_that_are_declared(least: int, most: int, repaired):
+    observed = bounds_seen(least, most)
+    drift = TARGETS.diff(SCHEDULED, observed)
+    assert {each.owner for each in drift} == {"spec"}
+    (call,), _ = drive(TARGETS.update(SCHEDULED, observed, drift))
+    assert (call.arguments[LEAST], call.arguments[MOST]) == repaired
+    assert faults_of_call(call) == []
+
+
+def test_a_bound_that_is_ignored_is_not_written_beside_the_other():
+    observed = bounds_seen(1, 9)
+    (most,) = [each for each in TARGETS.diff(BOUNDS, observed) if each.path == MOST]
+    (call,), _ = drive(TARGETS.update(BOUNDS, observed, (most,)))
+    assert (call.arguments[LEAST], call.arguments[MOST]) == (1, 6)
+
+
+ACTION = SAMPLES["autoscaling.ScheduledAction"].desired
+
+
+@pytest.mark.parametrize(
+    ("reply", "desired", "paths"),
+    [
+        ({"Schedule": "cron(0 9 ? * MON-FRI *)"}, ACTION, ["Schedule"]),
+        ({"ScalableTargetAction": {LEAST: 4}}, ACTION, ["ScalableTargetAction"]),
+        ({"EndTime": AT}, ACTION, ["EndTime"]),
+        ({"Timezone": None}, ACTION, ["Timezone"]),
+        ({"Timezone": None}, replace(ACTION, timezone="UTC"), []),
+    ],
+)
+def test_an_action_is_put_again_where_it_is_not_as_declared(reply: dict, desired, paths: list[str]):
+    items = {key: value for key, value in {**SCHEDULED_REPLY, **reply}.items() if value is not None}
+    identity = ACTIONS.identity(ACTION)
+    _, seen = drive(ACTIONS.observe([identity]), {"DescribeScheduledActions": {"ScheduledActions": [items]}})
+    drift = ACTIONS.diff(desired, seen[identity])
+    assert [each.path for each in drift] == paths
+    calls, _ = drive(ACTIONS.update(desired, seen[identity], drift))
+    assert [call.operation for call in calls] == ["PutScheduledAction"] * bool(paths)
+    assert all("EndTime" not in call.arguments for call in calls)  # naming none takes it away
+
+
+@pytest.mark.parametrize("kind", [POLICIES, ACTIONS], ids=lambda kind: kind.name)
+def test_a_list_of_the_region_names_no_dimension(kind):
+    """Source: Application Auto Scaling API, DescribeScalingPolicies: with a dimension there must be a resource."""
+    (call,), _ = drive(kind.observe([f"{resource}|trimtab" for resource in resources(11)]), {})
+    assert call.arguments == {"ServiceNamespace": "ecs"}
 
 
 @pytest.mark.parametrize(("services", "calls"), [(1, 1), (10, 10), (11, 1), (1000, 1)])
