@@ -1,4 +1,4 @@
-"""An autoscaler and apply share a service for more than an hour of the cloud's time, and never write against each other."""
+"""An autoscaler and the operator share a service for more than an hour of the cloud's time, and only the former writes."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from clouds import RunningCloud
+from faults.operating import running
 from quick_rollout import Calls, apply, delete, name_of
 from trimtab.core.kind import Call
 from trimtab.local.commands import clock
@@ -20,7 +21,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("autoscaling")]
 SCALED = "serving: {replicas: {min: 1, max: 4, target: {metric: requests, value: 20}}}"
 # (minutes, requests a minute): at 20 for each replica that is 1, 3, 4, then 1, 3 and 1 again.
 LOAD = ((6, 15), (8, 55), (8, 75), (24, 8), (8, 55), (24, 8))
-EVERY = 6  # minutes between two applies
+EVERY = 4  # minutes, within which the operator looks at least once
+LOOK = "DescribeTargetHealth"  # by nobody but the operator
 THEIRS = ("ecs", "elbv2", "application-autoscaling", "cloudwatch")
 
 
@@ -64,6 +66,14 @@ class Shared:
     def now(self) -> datetime:
         return datetime.fromisoformat(clock(self.cloud.folder)["now"])
 
+    @property
+    def last_number(self) -> int:
+        return self.cloud.journal()[-1]["number"]
+
+    def asked(self, since: int) -> set[str]:
+        """Operations that were asked for after that number."""
+        return {each["operation"] for each in self.cloud.journal(since)}
+
     def minute(self, requests: int) -> None:
         """A minute of the cloud's time with so many requests."""
         with closing(HTTPConnection(self.address, self.port, timeout=30)) as connection:
@@ -93,27 +103,36 @@ def shared(cloud: RunningCloud, project: Path) -> Iterator[Shared]:
     assert (left, cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]) == ([], [])
 
 
-def test_an_autoscaler_and_apply_share_a_service_for_more_than_an_hour(shared: Shared, project: Path):
-    began, sent = shared.now, Sent()
-    since = shared.cloud.journal()[-1]["number"]
-    for number, requests in enumerate(each for minutes, each in LOAD for _ in range(minutes)):
-        shared.minute(requests)
-        if number % EVERY == EVERY - 1:
-            assert apply(project, sent).how == "converged"
+def test_an_autoscaler_and_the_operator_share_a_service_for_more_than_an_hour(
+    shared: Shared, project: Path, tmp_path_factory: pytest.TempPathFactory
+):
+    options = ("--clock", shared.cloud.info.endpoint)
+    with running(project.parent, tmp_path_factory.mktemp("operator"), *options) as operator:
+        operator.until(lambda: operator.is_ready(project), "never ready")
+        since, began = shared.last_number, shared.now
+        for number, requests in enumerate(each for minutes, each in LOAD for _ in range(minutes)):
+            shared.minute(requests)
+            if number % EVERY == 0:
+                last = shared.last_number
+                operator.until(lambda last=last: LOOK in shared.asked(last), "it looks no more")
+        operator.until(lambda: operator.is_ready(project), "ready no more")
+        assert [each for each in operator.lines() if each["event"].startswith(("drift.", "pass.failed"))] == []
     assert shared.now - began >= timedelta(minutes=60)
     scalings = [int(each["Description"].rstrip(".").rpartition(" ")[2]) for each in shared.activities()]
     assert len(scalings) >= 4
     assert (scalings[0] > 1, max(scalings), scalings[-1]) == (True, 4, 1)  # out, as far as it may, and back in
     assert {each["StatusCode"] for each in shared.activities()} == {"Successful"}
-    # By trimtab's own account, and by the cloud's: nobody else writes there but the autoscaler, which is inside it.
-    assert sent.made == []
-    written = [each for each in shared.cloud.journal(since) if each["write"] and each["service"] in THEIRS]
-    assert written == []
+    # By the cloud's own account: nobody writes there but the autoscaler, which is inside it.
+    assert [each for each in shared.cloud.journal(since) if each["write"] and each["service"] in THEIRS] == []
 
-    # A new release keeps the count that was chosen, and so does an edit of the bounds that it is inside of.
+
+def test_a_release_keeps_the_count_that_was_chosen(shared: Shared, project: Path):
     while shared.desired == 1:
         shared.minute(55)
-    chosen = shared.desired
+    chosen, sent = shared.desired, Sent()
+    assert apply(project, sent).how == "converged"
+    assert sent.made == []
+    # And so does an edit of the bounds that it is inside of.
     project.write_text(
         project.read_text().replace(SCALED, SCALED.replace("max: 4", "max: 5")[:-1] + ", env: {COLOUR: red}}")
     )
