@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gitops_deletion import removed, removed_without_rights
-from gitops_life import Served, away, drift, silent_rollback, sweep
+from gitops_life import OFTEN_S, Served, away, drift, silent_rollback, sweep
 from gitops_load import autoscaler
 from gitops_sources import GitSource, S3Source, play_source
 from outside import TOP, Broken, Outside
@@ -51,6 +51,8 @@ def told(outside: Outside) -> None:
 
 
 MARGIN = 1.15  # of the calls that are stated of a sweep
+MOST_WITH_EVENTS_S = 10  # until a change by hand is repaired: less
+MOST_POLLING_S = OFTEN_S + 5  # a sweep, and what it finds is looked at once more and put right
 SOURCES = (
     ("Documents in Git: declared, edited, spoilt, reverted, removed", "git", GitSource, removed),
     ("Documents in S3: the same, and a right is missing when they are removed", "s3", S3Source, removed_without_rights),
@@ -70,6 +72,12 @@ def failures(result: Mapping[str, Any]) -> list[str]:
     checks = {
         "each change by hand repaired, and ana named": all(
             each["repaired"] and each["actor"].endswith(":user/ana") for each in result["drift"]
+        ),
+        f"each change by hand repaired in less than {MOST_WITH_EVENTS_S} s where events come": all(
+            each["seconds_with_events"] < MOST_WITH_EVENTS_S for each in result["drift"]
+        ),
+        f"each change by hand repaired within {MOST_POLLING_S} s where sweeps come every {OFTEN_S}": all(
+            each["seconds_polling"] <= MOST_POLLING_S for each in result["drift"]
         ),
         "an hour of an autoscaler's own: 4 scalings, no write of the operator": (
             shared["virtual_minutes"] >= 60 and shared["scalings"] >= 4 and shared["operator_writes"] == 0

@@ -15,7 +15,7 @@ from outside import Broken, Outside, until
 from sweep_calls import PAGES, sweep_calls
 
 HEARD = ("ecs", "sagemaker", "ecr", "elasticloadbalancing", "apigateway", "iam", "logs")
-RARELY, OFTEN = "1h", "5s"
+RARELY, OFTEN_S = "1h", 5
 SWEEP_S, REST_S = 10, 3  # a sweep's calls end within the difference
 
 
@@ -62,7 +62,7 @@ def drift(outside: Outside, model: Served) -> None:
         "task definition": hands.task_definition,
     }
     spent: dict[str, list[float]] = {}
-    for how, sweep, queue in (("events", RARELY, queue_of_events(outside)), ("polling", OFTEN, "")):
+    for how, sweep, queue in (("events", RARELY, queue_of_events(outside)), ("polling", f"{OFTEN_S}s", "")):
         with operating(outside, how, [model.source], sweep=sweep, queue=queue) as operator:
             model.served(operator)
             spent[how] = [_meddled(outside, model, operator, *each) for each in changes.items()]

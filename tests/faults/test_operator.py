@@ -1,6 +1,7 @@
 """`trimtab run` as a process of its own: it makes documents true, keeps them so, and deletes nothing by mistake."""
 
 import json
+import time
 
 import pytest
 
@@ -12,6 +13,8 @@ from quick_rollout import ONE_OF_EACH, inventory, name_of
 from trimtab.local.commands import trail
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("operator")]
+
+SWEEP_S = 5
 
 
 @pytest.fixture
@@ -145,17 +148,40 @@ def test_who_does_what_the_source_will_undo_is_warned_with_its_name(cloud, proje
         operator.until(lambda: operator.events("deployment.deleted"), "it was never deleted")
 
 
-def test_an_event_brings_a_repair_long_before_the_next_sweep(cloud, project, models, heard, tmp_path):
+def repaired_in(cloud, project, operator, count: int) -> float:
+    """Seconds from a hand that sets the desired count until it is as declared again."""
+    ecs, cluster, service = service_of(cloud, project)
+
+    def wanted() -> int:
+        return ecs.describe_services(cluster=cluster, services=[service])["services"][0]["desiredCount"]
+
+    known, declared = len(operator.events("drift.repaired")), wanted()
+    ecs.update_service(cluster=cluster, service=service, desiredCount=count)
+    began = time.monotonic()
+    operator.until(lambda: wanted() == declared, "nobody put the count right")
+    spent = time.monotonic() - began
+    operator.until(lambda: len(operator.events("drift.repaired")) > known, "the repair was never told")
+    operator.until(lambda: operator.is_ready(project))
+    return spent
+
+
+def test_an_event_brings_a_repair_in_seconds_and_long_before_the_next_sweep(cloud, project, models, heard, tmp_path):
     with running(models, tmp_path, "--config", heard, "--sweep", "1h") as operator:
         operator.until(lambda: operator.is_ready(project), "never ready")
-        ecs, cluster, service = service_of(cloud, project)
-        for count, repairs in ((3, 1), (2, 2)):  # and it goes on listening
-            ecs.update_service(cluster=cluster, service=service, desiredCount=count)
-            operator.until(lambda repairs=repairs: len(operator.events("drift.repaired")) >= repairs, "no event woke it")
-            operator.until(lambda: operator.is_ready(project))
+        spent = [repaired_in(cloud, project, operator, count) for count in (3, 2)]  # and it goes on listening
+        assert max(spent) < 10, spent
         off = vanish(project)
         operator.until(lambda: operator.events("deployment.deleted"), "it was never deleted")
         assert full_name(off) not in run("status", "-o", "json")[1]
+
+
+def test_without_events_a_repair_comes_with_the_next_sweep(cloud, project, models, tmp_path_factory):
+    with running(models, tmp_path_factory.mktemp("operator"), "--sweep", f"{SWEEP_S}s") as operator:
+        operator.until(lambda: operator.is_ready(project), "never ready")
+        spent = [repaired_in(cloud, project, operator, count) for count in (3, 2)]
+        assert max(spent) <= SWEEP_S + 5, spent
+        vanish(project)
+        operator.until(lambda: operator.events("deployment.deleted"), "it was never deleted")
 
 
 def test_who_drifted_is_named_long_before_the_next_sweep(cloud, project, models, heard, tmp_path):

@@ -25,7 +25,7 @@ PLAYED = {
 HELD: dict[str, Any] = {
     "git": PLAYED,
     "s3": copy.deepcopy(PLAYED),
-    "drift": [{"what": "tag removed", "actor": ANA, "repaired": True}],
+    "drift": [{"what": "tag removed", "actor": ANA, "repaired": True, "seconds_with_events": 9.9, "seconds_polling": 10.0}],
     "autoscaler": {"virtual_minutes": 60, "scalings": 4, "operator_writes": 0},
     "silent_rollback": {"reported_ready": False, "reason": "RolledBack", "quarantined": True},
     "deletion": {"leftovers": 0, "with_rights_revoked": {"listed": True, "then_finished": True}},
@@ -46,6 +46,8 @@ def test_promises_that_hold_are_no_failures():
         (("git", "converged"), 4),
         (("drift", 0, "actor"), f"{ANA}, unknown"),
         (("drift", 0, "repaired"), False),
+        (("drift", 0, "seconds_with_events"), 10.0),
+        (("drift", 0, "seconds_polling"), 10.1),
         (("autoscaler", "operator_writes"), 1),
         (("autoscaler", "scalings"), 3),
         (("silent_rollback", "reported_ready"), True),
