@@ -208,7 +208,8 @@ def _formula(deployments: int) -> int:
     """What docs/internals/sweep.md says of so many that have a model given to them, and no autoscaler."""
     one = dict.fromkeys(("ecs:DescribeClusters", "elbv2:DescribeLoadBalancers", "elbv2:DescribeListeners"), 1)
     links = {"apigatewayv2:GetVpcLinks": 1, "iam:GetAccountAuthorizationDetails": 4 * deployments}
-    bulk = {read: deployments for read in PAGES if not read.startswith("application-autoscaling:")} | one | links
+    scales = ("application-autoscaling:", "cloudwatch:")
+    bulk = {read: deployments for read in PAGES if not read.startswith(scales)} | one | links
     by_turns = {"apigateway": 3, "elbv2": 2, "ecr": 1, "s3": CONTENTS}
     return sweep_calls(bulk, {service: each * deployments for service, each in by_turns.items()}, SWEEP_S)
 
