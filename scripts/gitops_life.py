@@ -207,7 +207,8 @@ def _formula(deployments: int) -> int:
     """What docs/internals/sweep.md says of so many that have a model given to them, no autoscaler and few objects."""
     one = dict.fromkeys(("ecs:DescribeClusters", "elbv2:DescribeLoadBalancers", "elbv2:DescribeListeners"), 1)
     links = {"apigatewayv2:GetVpcLinks": 1, "iam:GetAccountAuthorizationDetails": 4 * deployments}
-    bulk = {read: deployments for read in PAGES if not read.startswith("application-autoscaling:")} | one | links
+    scales = ("application-autoscaling:", "cloudwatch:")
+    bulk = {read: deployments for read in PAGES if not read.startswith(scales)} | one | links
     by_turns = {service: each * deployments for service, each in {"apigateway": 3, "elbv2": 2, "ecr": 1}.items()}
     return sweep_calls(bulk, {**by_turns, "s3": 1}, SWEEP_S)  # the bucket of data, which a page shows
 

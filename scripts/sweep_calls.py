@@ -21,6 +21,7 @@ PAGES: Mapping[str, int] = {
     "application-autoscaling:DescribeScalableTargets": 50,
     "application-autoscaling:DescribeScalingPolicies": 10,
     "application-autoscaling:DescribeScheduledActions": 50,
+    "cloudwatch:DescribeAlarms": 100,
     "apigateway:GetRestApis": 500,
     "apigateway:GetApiKeys": 500,
     "apigateway:GetUsagePlans": 500,

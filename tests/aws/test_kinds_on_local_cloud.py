@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from trimtab.clients.errors import failure_from
 from trimtab.core.kind import UID, Batch, Broken, Call, Difference, Failure, Moving, Settled, State, Steps, Transfer, Unknown
 from trimtab.local.server import with_gateway
-from trimtab.resources import KINDS, processing_job, training_job, usage_plan
+from trimtab.resources import KINDS, processing_job, scaling_policy, training_job, usage_plan
 from unit.resources.samples import SAMPLES, SCALED, UID_VALUE
 
 DEADLINE_S = 20.0
@@ -354,6 +354,15 @@ def test_a_service_and_all_it_stands_on(lives: Lives, network: dict[str, Any], c
         "TargetValue",
         "ScaleOutCooldown",
     ]
+    steps = (scaling_policy.Step(0.0, 20.0, 1), scaling_policy.Step(20.0, None, 2))
+    stepped = scaling_policy.Stepped(policy.cluster, policy.service, policy.name, steps, 60)
+    assert lives.repair("autoscaling.ScalingPolicy", stepped) == ["PolicyType"]
+    fewer = replace(stepped, steps=(scaling_policy.Step(0.0, None, 1),), cooldown_s=90)
+    assert lives.repair("autoscaling.ScalingPolicy", fewer) == ["StepAdjustments", "Cooldown"]
+    arn = lives.see("autoscaling.ScalingPolicy", KINDS["autoscaling.ScalingPolicy"].identity(fewer)).arn
+    alarm, _ = lives.settle("cloudwatch.Alarm", actions=(arn,))
+    cloud.client("cloudwatch").disable_alarm_actions(AlarmNames=[alarm.name])
+    assert lives.repair("cloudwatch.Alarm", alarm) == ["ActionsEnabled"]
     action, _ = lives.settle("autoscaling.ScheduledAction")
     other_action = replace(action, schedule="cron(0 9 * * ? *)", timezone="UTC")
     assert lives.repair("autoscaling.ScheduledAction", other_action) == ["Schedule", "Timezone"]

@@ -27,6 +27,10 @@ BY_THE_CLOCK = (  # by the minute of the hour, so that one hour has both
     "serving: {replicas: {min: 1, max: 2, target: {metric: requests, value: 20}, schedule: ["
     "{name: day, cron: 0 * * * ? *, min: 3, max: 4}, {name: night, cron: 30 * * * ? *, timezone: Europe/Berlin}]}}"
 )
+BY_STEPS = (
+    "serving: {replicas: {min: 1, max: 5, steps: {metric: queue,"
+    " above: [{at: 20, add: 1}, {at: 50, add: 3}], below: [{at: 5, remove: 1}]}}}"
+)
 THEIRS = ("ecs", "elbv2", "application-autoscaling", "cloudwatch")
 
 
@@ -203,3 +207,39 @@ def test_a_schedule_and_apply_share_a_service_through_a_day_and_a_night(shared: 
     assert apply(project, sent).how == "converged"
     assert shared.bounds == (1, 2)
     assert scaling.describe_scheduled_actions(ServiceNamespace="ecs")["ScheduledActions"] == []
+
+
+@pytest.mark.parametrize("shared", [BY_STEPS], indirect=True)
+def test_steps_and_apply_share_a_service_whose_queue_fills_and_empties(shared: Shared, project: Path):
+    sent, counts = Sent(), list[int]()
+    watch, dimensions = shared.cloud.client("cloudwatch"), [{"Name": "Deployment", "Value": f"crash/{name_of(project)}"}]
+    since = shared.cloud.journal()[-1]["number"]
+    # A queue of 10 is nobody's step; 30 is the first, 60 the second; 2 is the one back in.
+    for number, queue in enumerate(
+        each for minutes, each in ((4, 10), (3, 30), (5, 10), (4, 60), (25, 2)) for _ in range(minutes)
+    ):
+        datum = {"MetricName": "queue", "Dimensions": dimensions, "Value": queue}
+        watch.put_metric_data(Namespace="trimtab", MetricData=[datum])
+        shared.minute(0)
+        counts.append(shared.desired)
+        if number % EVERY == EVERY - 1:
+            assert apply(project, sent).how == "converged"
+    steps = [count for at, count in enumerate(counts) if at == 0 or count != counts[at - 1]]
+    assert steps == [1, 2, 5, 4, 3, 2]
+    assert sent.made == []
+    mine = [each for each in shared.cloud.journal(since) if each["write"] and each["service"] in THEIRS]
+    assert {each["operation"] for each in mine} == {"PutMetricData"}
+
+    # An alarm that a hand has silenced is repaired; a target in place of the steps takes them and their alarms away.
+    (above,) = [each for each in watch.describe_alarms()["MetricAlarms"] if each["AlarmName"].endswith("-above")]
+    watch.disable_alarm_actions(AlarmNames=[above["AlarmName"]])
+    assert apply(project, sent).how == "converged"
+    assert [name for name, _ in sent.made] == ["PutMetricAlarm"]
+    project.write_text(project.read_text().replace(BY_STEPS, SCALED))
+    assert apply(project, sent).how == "converged"
+    (policy,) = shared.cloud.client("application-autoscaling").describe_scaling_policies(ServiceNamespace="ecs")[
+        "ScalingPolicies"
+    ]
+    assert policy["PolicyType"] == "TargetTrackingScaling"
+    theirs = {each["AlarmName"] for each in policy["Alarms"]}
+    assert {each["AlarmName"] for each in watch.describe_alarms()["MetricAlarms"]} == theirs

@@ -49,6 +49,7 @@ DEPLOYMENT: dict[str, Any] = {
     "serving.replicas.min": 3,
     "serving.replicas.max": 4,
     "serving.replicas": {"min": 2, "max": 4, "target": {"metric": "memory", "value": 50}},
+    "serving": {"replicas": {"min": 2, "max": 4, "steps": {"above": [{"at": 70, "add": 1}]}}},
     "serving.replicas.schedule": [{"name": "day", "cron": "0 8 * * ? *", "min": 4, "max": 4}],
     "serving.rollout.strategy": "blueGreen",
     "serving.rollout.alarms": ["errors"],

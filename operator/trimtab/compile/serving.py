@@ -11,10 +11,10 @@ from trimtab.compile.policies import execution_policy
 from trimtab.compile.training import MODEL
 from trimtab.core.kind import HOLD, QUARANTINE, Ref, mark_of
 from trimtab.graph.node import Node
-from trimtab.model.replicas import Replicas
+from trimtab.model.replicas import Replicas, ScalingSteps, ScalingTarget
 from trimtab.model.serving import Serving
 from trimtab.resources import ecr_image, ecr_repository, log_group
-from trimtab.targets.release import Release, ScheduledBounds
+from trimtab.targets.release import Release, ScheduledBounds, Stepping, Tracking
 
 REPOSITORY, IMAGE, LOGS = "ecr.Repository/repository", "ecr.Image/image", "logs.LogGroup/logs"
 
@@ -111,6 +111,8 @@ def release_of(context: Context, execution: str | Ref, task: str | Ref) -> Relea
             "cluster": names.shared(255),
             "targets": names.plain(32),
             "balancer": names.shared(32),
+            "above": names.plain(255, "above"),
+            "below": names.plain(255, "below"),
             "host": f"{names.plain(63)}.trimtab.internal",
         },
         repository_uri=Ref(REPOSITORY, "uri"),
@@ -130,16 +132,25 @@ def release_of(context: Context, execution: str | Ref, task: str | Ref) -> Relea
         balancer_port=network.load_balancer.port,
         min_replicas=serving.replicas.bounds.least,
         max_replicas=serving.replicas.bounds.most,
-        scaling=(scaling.metric, scaling.value) if (scaling := serving.replicas.scaling) else None,
+        scaling=_scaling(serving.replicas.scaling),
         schedule=tuple(_schedule(serving.replicas)),
         alarms=serving.rollout.alarms,
-        deployment=context.names.path,
+        deployment=f"{context.names.namespace}/{context.names.name}",
         tags=context.tags(),
         release_tags=context.tags(key or ""),
         version=template.version,
         attempt=1 + context.facts.attempts.get(key or "", 0),
         shared_tags=context.shared_tags(),
     )
+
+
+def _scaling(given: ScalingTarget | ScalingSteps | None) -> Tracking | Stepping | None:
+    if isinstance(given, ScalingTarget):
+        return Tracking(given.metric, given.value)
+    if given is None:
+        return None
+    above = tuple((each.at, each.add) for each in given.above)
+    return Stepping(given.metric, above, tuple((each.at, each.remove) for each in given.below))
 
 
 def _schedule(replicas: Replicas) -> Iterator[ScheduledBounds]:

@@ -1,4 +1,4 @@
-"""A CloudWatch alarm on one metric, as a roll-out watches it.
+"""A CloudWatch alarm on one metric, and what it sets off.
 
 Identity: its name. Create: same settings (PutMetricAlarm overwrites, and its tags count only when it makes the alarm).
 Cost of observe: 1 call per 100 alarms; tags are read singly. Its state is not compared: that is what it is for.
@@ -14,6 +14,7 @@ from trimtab.core.kind import (
     Difference,
     Failure,
     Kind,
+    Ref,
     Reply,
     Right,
     Settled,
@@ -22,10 +23,11 @@ from trimtab.core.kind import (
     Unknown,
     Verb,
     differences,
+    refs_in,
     tag_list,
     tag_map,
 )
-from trimtab.resources.shared import WHEN_OURS, WHEN_TAGGED_SO, allow, ask, chunks, paths, tag_changes, unknown
+from trimtab.resources.shared import WHEN_OURS, WHEN_TAGGED_SO, allow, ask, chunks, known, paths, tag_changes, unknown
 
 _ARN = "arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}"
 
@@ -35,7 +37,7 @@ class Desired:
     name: str  # at most 255 characters
     namespace: str  # "AWS/ApplicationELB"
     metric: str
-    dimensions: Mapping[str, str]
+    dimensions: Mapping[str, str | Ref]
     statistic: str  # Average, Sum, Minimum, Maximum, SampleCount, or a percentile: "p99"
     comparison: str  # as AWS spells it: "GreaterThanThreshold"
     threshold: float
@@ -45,6 +47,7 @@ class Desired:
     to_alarm: int = 1  # of the periods
     missing: str = "missing"  # missing, ignore, breaching, notBreaching
     description: str = ""
+    actions: tuple[str | Ref, ...] = ()  # ARNs of what it sets off
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +114,18 @@ class CloudWatchAlarm:
 
 
 def _put(desired: Desired, more: Mapping[str, Any]) -> Call:
+    for each in (*desired.dimensions.values(), *desired.actions):
+        known(each)  # or it is a bug to ask for this now
     return Call("cloudwatch", "PutMetricAlarm", {"AlarmName": desired.name, **_settings(desired), **more}, repeat="safe")
 
 
 def _settings(desired: Desired) -> dict[str, Any]:
     """What we own, by PutMetricAlarm's argument names."""
-    percentile = desired.statistic.startswith("p")
+    percentile, dimensions = desired.statistic.startswith("p"), desired.dimensions
     settings: dict[str, Any] = {
         "Namespace": desired.namespace,
         "MetricName": desired.metric,
-        "Dimensions": [{"Name": name, "Value": desired.dimensions[name]} for name in sorted(desired.dimensions)],
+        "Dimensions": _or_ref([{"Name": name, "Value": dimensions[name]} for name in sorted(dimensions)]),
         "ExtendedStatistic" if percentile else "Statistic": desired.statistic,
         "ComparisonOperator": desired.comparison,
         "Threshold": float(desired.threshold),
@@ -128,13 +133,25 @@ def _settings(desired: Desired) -> dict[str, Any]:
         "EvaluationPeriods": desired.periods,
         "DatapointsToAlarm": desired.to_alarm,
         "TreatMissingData": desired.missing,
+        "ActionsEnabled": True,
+        "AlarmActions": _or_ref(list(desired.actions)),
     }
     return settings | ({"AlarmDescription": desired.description} if desired.description else {})
 
 
+def _or_ref(value: object) -> object:
+    """The value; a Ref that is in it while that is not known."""
+    return next(iter(refs_in(value)), value)
+
+
 def _seen(item: Reply) -> Observed:
     dimensions = sorted(item.get("Dimensions", ()), key=lambda each: each["Name"])
-    defaults = {"DatapointsToAlarm": item["EvaluationPeriods"], "TreatMissingData": "missing"}
+    defaults: dict[str, Any] = {
+        "DatapointsToAlarm": item["EvaluationPeriods"],
+        "TreatMissingData": "missing",
+        "ActionsEnabled": True,
+        "AlarmActions": [],
+    }
     settings = {**defaults, **item, "Dimensions": [dict(each) for each in dimensions]}
     return Observed(item["AlarmName"], item["AlarmArn"], settings)
 

@@ -55,6 +55,11 @@ class Observed:
     vpc: str = ""
     tags: Mapping[str, str] | None = None
 
+    @property
+    def arn_suffix(self) -> str:
+        """ "app/trimtab-local/0123456789abcdef": how CloudWatch calls it."""
+        return self.arn.partition(":loadbalancer/")[2]
+
 
 class LoadBalancer:
     name = "elbv2.LoadBalancer"

@@ -1,9 +1,11 @@
-"""What an autoscaler holds: one metric at a value, by target tracking.
+"""What an autoscaler goes by: one metric to hold at a value (target tracking), or steps that an alarm sets off.
 
 Identity: "service/<cluster>/<service>|<policy>". Create: same settings (PutScalingPolicy overwrites); a policy has no tags:
 it is whose its scalable target is. Cost of observe: one call a service, for up to ten; for more, one per 10 policies of the
-region. The two alarms of a policy are the service's own, and are not ours to look at.
-Source: Application Auto Scaling API, PutScalingPolicy, DescribeScalingPolicies; TargetTrackingScalingPolicyConfiguration.
+region. The two alarms of target tracking are the service's own, and are not ours to look at; that of a step policy is
+made beside it, and loses its action when the policy goes.
+Source: Application Auto Scaling API, PutScalingPolicy, DescribeScalingPolicies; TargetTrackingScalingPolicyConfiguration,
+StepScalingPolicyConfiguration.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +30,10 @@ from trimtab.resources.scaling import PLACE, TARGET_ARN, read_listed, resource_i
 from trimtab.resources.shared import WHEN_OURS, allow, known
 
 METRIC, VALUE, OUT, IN = "metric", "TargetValue", "ScaleOutCooldown", "ScaleInCooldown"
-_CONFIGURATION = "TargetTrackingScalingPolicyConfiguration"
+_TRACKING, _STEPPING = "TargetTrackingScaling", "StepScaling"
+_PREDEFINED_METRIC, _CUSTOM_METRIC = "PredefinedMetricSpecification", "CustomizedMetricSpecification"
+_STEPS = "StepAdjustments"
+_LOW, _HIGH = "MetricIntervalLowerBound", "MetricIntervalUpperBound"
 _SERVICE = "application-autoscaling"
 _PREDEFINED = {
     "cpu": "ECSServiceAverageCPUUtilization",
@@ -53,14 +58,32 @@ class Desired:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """What to add, between two distances from the alarm's threshold; None: without end."""
+
+    low: float | None
+    high: float | None
+    add: int  # below 0: to remove
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """The other kind of policy."""
+
+    cluster: str  # name
+    service: str  # name
+    name: str  # of the policy
+    steps: tuple[Step, ...]
+    cooldown_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     resource: str
     name: str
+    arn: str
     type: str  # TargetTrackingScaling, StepScaling ...
-    metric: Mapping[str, Any]  # the specification, predefined or custom
-    value: float | None
-    out_s: int | None
-    in_s: int | None
+    configuration: Mapping[str, Any]  # of that type
 
 
 class ScalingPolicy:
@@ -74,35 +97,36 @@ class ScalingPolicy:
         "delete": allow(TARGET_ARN, f"{_SERVICE}:DeleteScalingPolicy", when=WHEN_OURS),
     }
 
-    def identity(self, desired: Desired) -> str:
+    def identity(self, desired: Desired | Stepped) -> str:
         return f"{resource_id(desired.cluster, desired.service)}|{desired.name}"
 
     def observe(self, wanted: Sequence[str]) -> Steps[Mapping[str, Observed | Unknown]]:
-        return read_listed(_list, "ScalingPolicies", wanted, _found)
+        return read_listed(_list, "ScalingPolicies", wanted, _seen)
 
     def tags(self, observed: Sequence[Observed]) -> Steps[Sequence[Mapping[str, str] | Unknown]]:
         return tags_of_targets([each.resource for each in observed])
 
-    def state(self, desired: Desired, observed: Observed) -> State:
+    def state(self, desired: Desired | Stepped, observed: Observed) -> State:
         return Settled()
 
-    def diff(self, desired: Desired, observed: Observed) -> tuple[Difference, ...]:
-        if observed.type != "TargetTrackingScaling":
-            return (Difference("PolicyType", observed.type, "TargetTrackingScaling"),)
+    def diff(self, desired: Desired | Stepped, observed: Observed) -> tuple[Difference, ...]:
+        if observed.type != _type(desired):
+            return (Difference("PolicyType", observed.type, _type(desired)),)
+        have = observed.configuration
+        if isinstance(desired, Stepped):
+            return differences(*((path, have.get(path), want) for path, want in _stepping(desired).items()))
         return differences(
-            (METRIC, dict(observed.metric), _metric(desired)),
-            (VALUE, observed.value, float(desired.value)),
-            (OUT, observed.out_s, desired.out_s),
-            (IN, observed.in_s, desired.in_s),
+            (METRIC, have.get(_PREDEFINED_METRIC, have.get(_CUSTOM_METRIC)), _metric(desired)),
+            *((path, have.get(path), want) for path, want in _values(desired).items()),
         )
 
-    def create(self, desired: Desired) -> Steps[None]:
+    def create(self, desired: Desired | Stepped) -> Steps[None]:
         yield _put(desired)
 
-    def update(self, desired: Desired, observed: Observed, drift: Sequence[Difference]) -> Steps[None]:
+    def update(self, desired: Desired | Stepped, observed: Observed, drift: Sequence[Difference]) -> Steps[None]:
         if not drift:
             return
-        if observed.type != "TargetTrackingScaling":  # a policy keeps its type for life
+        if observed.type != _type(desired):  # a policy keeps its type for life
             yield from self.delete(observed)
         yield _put(desired)
 
@@ -115,11 +139,7 @@ def _list(arguments: Mapping[str, Any]) -> Call:
     return Call(_SERVICE, "DescribeScalingPolicies", arguments)
 
 
-def _put(desired: Desired) -> Call:
-    for arn in (desired.balancer_arn, desired.target_group_arn):
-        known(arn)  # or it is a bug to ask for this now
-    kind = "PredefinedMetricSpecification" if desired.metric in _PREDEFINED else "CustomizedMetricSpecification"
-    configuration = {VALUE: float(desired.value), kind: _metric(desired), OUT: desired.out_s, IN: desired.in_s}
+def _put(desired: Desired | Stepped) -> Call:
     return Call(
         _SERVICE,
         "PutScalingPolicy",
@@ -127,11 +147,42 @@ def _put(desired: Desired) -> Call:
             **PLACE,
             "ResourceId": resource_id(desired.cluster, desired.service),
             "PolicyName": desired.name,
-            "PolicyType": "TargetTrackingScaling",
-            _CONFIGURATION: configuration,
+            "PolicyType": _type(desired),
+            f"{_type(desired)}PolicyConfiguration": (
+                _stepping(desired) if isinstance(desired, Stepped) else _tracking(desired)
+            ),
         },
         repeat="safe",
     )
+
+
+def _type(desired: Desired | Stepped) -> str:
+    return _STEPPING if isinstance(desired, Stepped) else _TRACKING
+
+
+def _stepping(desired: Stepped) -> dict[str, Any]:
+    return {
+        "AdjustmentType": "ChangeInCapacity",
+        _STEPS: sorted(map(_step, desired.steps), key=_from),
+        "Cooldown": desired.cooldown_s,
+        "MetricAggregationType": "Average",
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    bounds = {_LOW: step.low, _HIGH: step.high}
+    return {**{name: round(at, 9) for name, at in bounds.items() if at is not None}, "ScalingAdjustment": step.add}
+
+
+def _tracking(desired: Desired) -> dict[str, Any]:
+    for arn in (desired.balancer_arn, desired.target_group_arn):
+        known(arn)  # or it is a bug to ask for this now
+    specification = _PREDEFINED_METRIC if desired.metric in _PREDEFINED else _CUSTOM_METRIC
+    return {**_values(desired), specification: _metric(desired)}
+
+
+def _values(desired: Desired) -> dict[str, Any]:
+    return {VALUE: float(desired.value), OUT: desired.out_s, IN: desired.in_s}
 
 
 def _metric(desired: Desired) -> dict[str, Any] | Ref:
@@ -156,25 +207,16 @@ def _metric(desired: Desired) -> dict[str, Any] | Ref:
     return {"PredefinedMetricType": predefined, "ResourceLabel": label}
 
 
-def _found(item: Reply) -> tuple[str, Observed]:
-    seen = _seen(item)
-    return f"{seen.resource}|{seen.name}", seen
+def _seen(item: Reply) -> tuple[str, Observed]:
+    resource, name, type_ = item["ResourceId"], item["PolicyName"], item["PolicyType"]
+    configuration: Mapping[str, Any] = item.get(f"{type_}PolicyConfiguration", {})
+    if _STEPS in configuration:
+        configuration = {**configuration, _STEPS: sorted(configuration[_STEPS], key=_from)}
+    return f"{resource}|{name}", Observed(resource, name, item["PolicyARN"], type_, configuration)
 
 
-def _seen(item: Reply) -> Observed:
-    configuration: Mapping[str, Any] = item.get(_CONFIGURATION, {})
-    predefined, custom = "PredefinedMetricSpecification", "CustomizedMetricSpecification"
-    metric: Mapping[str, Any] = configuration.get(predefined, configuration.get(custom, {}))
-    value = configuration.get(VALUE)
-    return Observed(
-        resource=item["ResourceId"],
-        name=item["PolicyName"],
-        type=item["PolicyType"],
-        metric=metric,
-        value=None if value is None else float(value),
-        out_s=configuration.get(OUT),
-        in_s=configuration.get(IN),
-    )
+def _from(step: Mapping[str, Any]) -> float:
+    return step.get(_LOW, float("-inf"))
 
 
-KIND: Kind[Desired, Observed] = ScalingPolicy()
+KIND: Kind[Desired | Stepped, Observed] = ScalingPolicy()

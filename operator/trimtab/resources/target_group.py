@@ -61,6 +61,11 @@ class Observed:
     load_balancer_arns: tuple[str, ...] = ()
     tags: Mapping[str, str] | None = None
 
+    @property
+    def arn_suffix(self) -> str:
+        """ "targetgroup/vision-digits-0a1b2c/2123456789abcdef": how CloudWatch calls it."""
+        return self.arn.rpartition(":")[2]
+
 
 class TargetGroup:
     name = "elbv2.TargetGroup"

@@ -10,25 +10,29 @@ from trimtab.resources import (
     listener,
     listener_rule,
     load_balancer,
-    scalable_target,
-    scaling_policy,
-    scheduled_action,
     target_group,
 )
 from trimtab.targets.release import PORT, Release
+from trimtab.targets.scaling import scaling_nodes
 
 CLUSTER, TASK_DEFINITION, SERVICE = "ecs.Cluster/cluster", "ecs.TaskDefinition/release", "ecs.Service/service"
 BALANCER, LISTENER = "elbv2.LoadBalancer/balancer", "elbv2.Listener/listener"
 TARGETS, RULE = "elbv2.TargetGroup/targets", "elbv2.ListenerRule/route"
-ALARM, SCHEDULED = deployment_alarm.KIND.name, scheduled_action.KIND.name
-SCALABLE, POLICY = "autoscaling.ScalableTarget/replicas", "autoscaling.ScalingPolicy/replicas"
+ALARM = deployment_alarm.KIND.name
 
 
 def ecs_nodes(release: Release) -> tuple[Node, ...]:
     """The shared cluster, balancer and listener, and the deployment's own template, targets, route, service and scaling."""
     alarms = _alarms(release)
     template = _task_definition(release, tuple(each.id for each in alarms))
-    return (*_shared(release), *_route(release), *alarms, template, _service(release), *_scaling(release))
+    return (
+        *_shared(release),
+        *_route(release),
+        *alarms,
+        template,
+        _service(release),
+        *scaling_nodes(release, SERVICE, BALANCER, TARGETS),
+    )
 
 
 def _shared(release: Release) -> tuple[Node, ...]:
@@ -93,44 +97,3 @@ def _service(release: Release) -> Node:
     )
     # ECS refuses a target group that no listener routes to, and a cluster that is not there.
     return Node(SERVICE, "release", desired, after=(CLUSTER, RULE))
-
-
-def _scaling(release: Release) -> tuple[Node, ...]:
-    """The autoscaler's bounds and what moves them and the count; nothing where the document leaves it nothing to choose."""
-    if release.scaling is None and not release.schedule:
-        return ()
-    bounds = scalable_target.Desired(
-        release.names["cluster"],
-        release.names["service"],
-        release.min_replicas,
-        release.max_replicas,
-        release.tags,
-        scheduled=tuple((each.least, each.most) for each in release.schedule),
-    )
-    return Node(SCALABLE, "release", bounds, after=(SERVICE,)), *_policies(release), *_schedule(release)
-
-
-def _policies(release: Release) -> tuple[Node, ...]:
-    if release.scaling is None:
-        return ()
-    metric, value = release.scaling
-    policy = scaling_policy.Desired(
-        release.names["cluster"],
-        release.names["service"],
-        name="trimtab",
-        metric=metric,
-        value=value,
-        deployment=release.deployment,
-        balancer_arn=Ref(BALANCER, "arn") if metric == "requests" else "",
-        target_group_arn=Ref(TARGETS, "arn") if metric == "requests" else "",
-    )
-    return (Node(POLICY, "release", policy, after=(SCALABLE,)),)
-
-
-def _schedule(release: Release) -> tuple[Node, ...]:
-    cluster, service = release.names["cluster"], release.names["service"]
-    actions = (
-        scheduled_action.Desired(cluster, service, each.name, f"cron({each.cron})", each.timezone, each.least, each.most)
-        for each in release.schedule
-    )
-    return tuple(Node(f"{SCHEDULED}/{each.name}", "release", each, after=(SCALABLE,)) for each in actions)

@@ -9,6 +9,23 @@ PORT = 8080
 
 
 @dataclass(frozen=True, slots=True)
+class Tracking:
+    """What an autoscaler holds."""
+
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stepping:
+    """What an autoscaler adds and removes."""
+
+    metric: str
+    above: tuple[tuple[float, int], ...]  # (from which value on, how many to add)
+    below: tuple[tuple[float, int], ...]  # (from which value down, how many to remove)
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduledBounds:
     """Other bounds of the count, from a time on."""
 
@@ -27,7 +44,7 @@ class Release:
     known_after: str | None  # id of the node that decides the key
     is_held: bool  # it has served before, and is to serve again
     after: tuple[str, ...]  # nodes that must be as declared first: the gate, the image
-    names: Mapping[str, str]  # by role: "family", "service", "cluster", "targets", "balancer", "host"
+    names: Mapping[str, str]  # by role: "family", "service", "cluster", "targets", "balancer", "host", "above", "below"
     repository_uri: str | Ref
     image_digest: str | Ref
     execution_role: str | Ref
@@ -45,7 +62,7 @@ class Release:
     balancer_port: int
     min_replicas: int
     max_replicas: int
-    scaling: tuple[str, float] | None  # metric and the value to hold; None when min is always max
+    scaling: Tracking | Stepping | None  # None when min is always max
     schedule: tuple[ScheduledBounds, ...]
     alarms: tuple[str, ...]  # names or ARNs of those that roll it back while it takes over
     deployment: str  # "vision/digits"

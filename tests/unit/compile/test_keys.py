@@ -12,7 +12,9 @@ from samples_compile import DOCUMENT, ENVIRONMENT, FACTS, environment, facts_wit
 from trimtab.compile.facts import Pin
 from trimtab.compile.graph import compile_graph
 from trimtab.core.canonical import digest_of
+from trimtab.core.kind import Ref
 from trimtab.graph.node import Graph
+from trimtab.resources.scaling_policy import Step
 
 STAGES = ("train", "image", "release")
 
@@ -164,6 +166,53 @@ def test_a_range_of_one_count_leaves_nothing_to_choose():
     assert nodes_changed(BEFORE, same) == set()
 
 
+ABOVE = [{"at": 90, "add": 3}, {"at": 70, "add": 1}]
+BELOW = [{"at": 30, "remove": 1}, {"at": 10, "remove": 2}]
+
+
+def stepping(metric: str) -> Graph:
+    steps = {"metric": metric, "above": ABOVE, "below": BELOW}
+    return edited("serving.replicas", {"min": 2, "max": 6, "steps": steps})
+
+
+def test_steps_are_a_policy_and_its_alarm_each_way():
+    after = stepping("cpu")
+    policies = {f"autoscaling.ScalingPolicy/{way}" for way in ("above", "below")}
+    alarms = {f"cloudwatch.Alarm/{way}" for way in ("above", "below")}
+    assert changed(BEFORE, after) == set()
+    assert nodes_changed(BEFORE, after) == {"ecs.Service/service", SCALING[0], *policies, *alarms}
+    out, back = (after.nodes[f"autoscaling.ScalingPolicy/{way}"].desired for way in ("above", "below"))
+    assert out.steps == (Step(0, 20, 1), Step(20, None, 3))  # by their distance from 70
+    assert back.steps == (Step(-20, 0, -1), Step(None, -20, -2))  # from 30
+    high, low = (after.nodes[f"cloudwatch.Alarm/{way}"].desired for way in ("above", "below"))
+    assert (high.threshold, high.comparison, high.periods) == (70, "GreaterThanOrEqualToThreshold", 3)
+    assert (low.threshold, low.comparison, low.periods) == (30, "LessThanOrEqualToThreshold", 15)
+    assert high.actions == (Ref("autoscaling.ScalingPolicy/above", "arn"),)
+    assert high.name != low.name
+    one_way = edited("serving.replicas", {"min": 2, "max": 6, "steps": {"above": ABOVE}})
+    assert {id for id in one_way.nodes if id.startswith("cloudwatch.Alarm/")} == {"cloudwatch.Alarm/above"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "namespace", "name", "statistic", "dimensions"),
+    [
+        ("memory", "AWS/ECS", "MemoryUtilization", "Average", {"ClusterName", "ServiceName"}),
+        ("requests", "AWS/ApplicationELB", "RequestCountPerTarget", "Sum", {"LoadBalancer", "TargetGroup"}),
+        ("queue", "trimtab", "queue", "Average", {"Deployment"}),
+    ],
+)
+def test_steps_go_by_the_metrics_that_a_target_would(metric, namespace, name, statistic, dimensions):
+    alarm = stepping(metric).nodes["cloudwatch.Alarm/above"].desired
+    assert (alarm.namespace, alarm.metric, alarm.statistic) == (namespace, name, statistic)
+    assert alarm.dimensions.keys() == dimensions
+
+
+def test_a_metric_of_ones_own_is_told_apart_as_the_page_says():
+    assert stepping("queue").nodes["cloudwatch.Alarm/above"].desired.dimensions == {"Deployment": "vision/digits"}
+    tracked = edited("serving.replicas", {"min": 2, "max": 6, "target": {"metric": "queue", "value": 5}})
+    assert tracked.nodes[SCALING[1]].desired.deployment == "vision/digits"
+
+
 SCHEDULE = [
     {"name": "day", "cron": "0 8 ? * MON-FRI *", "timezone": "Europe/Berlin", "min": 4, "max": 8},
     {"name": "night", "cron": "0 20 * * ? *", "min": 1},
@@ -269,6 +318,8 @@ LIMITS: dict[tuple[str, str], tuple[str, str] | int] = {
     ("ecs.TaskDefinition/release", "family"): 255,
     ("ecs.Service/service", "name"): 255,
     ("ecs.Cluster/cluster", "name"): 255,
+    ("cloudwatch.Alarm/above", "name"): ("cloudwatch", "AlarmName"),
+    ("cloudwatch.Alarm/below", "name"): ("cloudwatch", "AlarmName"),
 }
 SHARED = {"elbv2.LoadBalancer/balancer", "ecs.Cluster/cluster", "apigatewayv2.VpcLink/link"}
 BY_PATH = {"ecr.Repository/repository", "logs.LogGroup/logs"}  # the names of a deployment themselves, which are unique
@@ -284,7 +335,8 @@ def limit_of(limit: tuple[str, str] | int) -> tuple[int, str]:
 
 
 def test_the_longest_names_stay_within_every_limit_and_never_collide():
-    long = {**DOCUMENT, "metadata": {"name": "n" * 63, "namespace": "s" * 63}}
+    steps = spec("serving.replicas", {"min": 2, "max": 6, "steps": {"above": ABOVE, "below": BELOW}})
+    long = {**steps, "metadata": {"name": "n" * 63, "namespace": "s" * 63}}
     away = {**ENVIRONMENT, "metadata": {"name": "e" * 63}}
     one = graph(long, away)
     other = graph(long, away, replace(FACTS, uid="f" * 20))

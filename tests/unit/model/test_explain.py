@@ -18,7 +18,7 @@ def test_a_field_is_explained():
 
 def test_a_mapping_lists_its_fields_and_its_defaults():
     found = explain("spec.serving.replicas")
-    assert [name for name, _ in found.fields] == ["min", "max", "target", "schedule"]
+    assert [name for name, _ in found.fields] == ["min", "max", "target", "steps", "schedule"]
     assert found.default == '{"min": 2, "schedule": []}'
 
 

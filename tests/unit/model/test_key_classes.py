@@ -23,7 +23,7 @@ CLASSES = {
         metadata.name metadata.labels spec.environmentRef.name spec.dataset.pin spec.evaluation.gates.atLeast
         spec.evaluation.gates.atMost spec.evaluation.champion.toleratedLoss
         spec.evaluation.entryPoint spec.serving.replicas.min
-        spec.serving.replicas.max spec.serving.replicas.schedule.cron
+        spec.serving.replicas.max spec.serving.replicas.schedule.cron spec.serving.replicas.steps.above.add
         spec.serving.rollout.strategy spec.serving.rollout.alarms spec.serving.rollout.bake
         spec.serving.gateway.auth spec.serving.gateway.throttle.rate spec.serving.gateway.cors.allowOrigins
         spec.serving.bindings.onRotation spec.monitoring.action spec.policy.drift spec.policy.deletion

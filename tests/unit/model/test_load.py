@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import Any
 
 import botocore.session
 import pytest
+import yaml
 
 from samples_compile import DOCUMENT, ENVIRONMENT, spec
 from trimtab.core.errors import UserError
@@ -306,6 +308,40 @@ def test_a_scheduled_action_that_aws_would_not_take(action, at, said):
     (found,) = of(spec("serving.replicas", {"min": 2, "schedule": [action]}))
     assert found.position.field == f"spec.serving.replicas.schedule[0]{at and '.'}{at}"
     assert said in f"{found} {found.fix}"
+
+
+STEPS = {"above": [{"at": 70, "add": 1}, {"at": 90, "add": 3}], "below": [{"at": 30, "remove": 1}]}
+
+
+def test_steps_stand_in_place_of_a_target():
+    (document,) = load(json.dumps(spec("serving.replicas", {"max": 6, "steps": STEPS})).encode(), "f.yaml")
+    found = document.value.spec.serving.replicas.scaling
+    assert (found.metric, [each.at for each in found.above], found.below[0].remove) == ("cpu", [70, 90], 1)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "at", "said"),
+    [
+        ({"steps": STEPS}, "max", "is missing: steps needs it"),
+        ({"max": 6, "steps": STEPS, "target": {"metric": "cpu"}}, "steps", "stands beside target"),
+        ({"max": 6, "steps": {"metric": "cpu"}}, "steps", "names no step"),
+        ({"max": 6, "steps": {"above": [{"at": 101, "add": 1}]}}, "steps.above[0].at", "more than all of it"),
+        ({"max": 6, "steps": {"above": STEPS["above"][:1] * 2}}, "steps.above[1].at", "70 stands twice"),
+        ({"max": 6, "steps": {**STEPS, "below": [{"at": 70, "remove": 1}]}}, "steps.below", "reaches the steps above"),
+        ({"max": 6, "steps": {"below": [{"at": 30, "remove": 0}]}}, "steps.below[0].remove", "must be 1 or more"),
+    ],
+)
+def test_steps_that_no_autoscaler_can_take(replicas, at, said):
+    (found,) = of(spec("serving.replicas", replicas))
+    assert found.position.field == f"spec.serving.replicas.{at}"
+    assert said in str(found)
+
+
+def test_what_the_page_on_scaling_shows_can_be_written():
+    blocks = re.findall(r"```yaml\n(.*?)```", Path("docs/tasks/scale.md").read_text(), re.DOTALL)
+    shown = [spec("serving.replicas", yaml.safe_load(block)["replicas"]) for block in blocks]
+    assert len(shown) == 2
+    assert all(load(json.dumps(each).encode(), "f.yaml")[0].value.spec.serving.replicas.scaling for each in shown)
 
 
 def test_actions_of_one_name_are_told_apart():

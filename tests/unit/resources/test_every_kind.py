@@ -165,7 +165,7 @@ def test_calls_of_an_update_are_as_botocore_models_them(kind: AnyKind, sample: S
 def test_each_declared_field_that_is_not_known_yet_is_no_difference(kind: AnyKind, sample: Sample):
     seen = observed(kind, sample)
     for each in dataclasses.fields(sample.desired):
-        if "Ref" in str(each.type) and "tuple" not in str(each.type):
+        if "Ref" in str(each.type) and not any(word in str(each.type) for word in ("tuple", "Mapping")):
             pending = dataclasses.replace(sample.desired, **{each.name: Ref("kind/parent", each.name)})
             assert refs_in(pending)
             assert kind.diff(pending, seen) == ()

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from trimtab.core.kind import Failure, Ref, Unknown, differences
-from trimtab.resources import KINDS
+from trimtab.resources import KINDS, scaling_policy
+from unit.resources.samples import ALARM as ALARM_REPLY
 from unit.resources.samples import AT, POLICY_REPLY, SAMPLES, SCALABLE, SCHEDULED_REPLY
 from unit.resources.support import drive, faults_of_call
 
@@ -150,6 +151,79 @@ def test_a_policy_waits_for_the_target_group_that_it_watches():
     waiting = replace(POLICY, target_group_arn=Ref("elbv2.TargetGroup/targets", "arn"))
     with pytest.raises(TypeError, match="not known yet"):
         drive(POLICIES.create(waiting))
+
+
+STEPPED = scaling_policy.Stepped(
+    POLICY.cluster,
+    POLICY.service,
+    "trimtab-above",
+    (scaling_policy.Step(0.0, 20.0, 1), scaling_policy.Step(20.0, None, 3)),
+    60,
+)
+STEPS = {
+    "AdjustmentType": "ChangeInCapacity",
+    "StepAdjustments": [
+        {"MetricIntervalLowerBound": 20.0, "ScalingAdjustment": 3},
+        {"MetricIntervalLowerBound": 0.0, "MetricIntervalUpperBound": 20.0, "ScalingAdjustment": 1},
+    ],
+    "Cooldown": 60,
+    "MetricAggregationType": "Average",
+}
+
+
+@pytest.mark.parametrize(
+    ("configuration", "paths"),
+    [
+        ({}, []),  # in whatever order
+        ({"Cooldown": 300}, ["Cooldown"]),
+        ({"AdjustmentType": "ExactCapacity"}, ["AdjustmentType"]),
+        ({"StepAdjustments": STEPS["StepAdjustments"][:1]}, ["StepAdjustments"]),
+    ],
+)
+def test_a_step_policy_is_put_again_where_it_is_not_as_declared(configuration: dict, paths: list[str]):
+    given = {key: value for key, value in POLICY_REPLY.items() if not key.startswith("TargetTracking")}
+    given |= {"PolicyName": "trimtab-above", "PolicyType": "StepScaling"}
+    reply = {**given, "StepScalingPolicyConfiguration": {**STEPS, **configuration}}
+    identity = POLICIES.identity(STEPPED)
+    _, seen = drive(POLICIES.observe([identity]), {"DescribeScalingPolicies": {"ScalingPolicies": [reply]}})
+    drift = POLICIES.diff(STEPPED, seen[identity])
+    assert [each.path for each in drift] == paths
+    calls, _ = drive(POLICIES.update(STEPPED, seen[identity], drift))
+    assert len(calls) == len(paths)
+    for call in calls:
+        assert call.arguments["StepScalingPolicyConfiguration"] == {
+            **STEPS,
+            "StepAdjustments": STEPS["StepAdjustments"][::-1],
+        }
+        assert faults_of_call(call) == []
+
+
+ALARMS, ALARM = KINDS["cloudwatch.Alarm"], SAMPLES["cloudwatch.Alarm"].desired
+
+
+@pytest.mark.parametrize(
+    "pending",
+    [
+        replace(ALARM, actions=(Ref("autoscaling.ScalingPolicy/above", "arn"),)),
+        replace(ALARM, dimensions={"TargetGroup": Ref("elbv2.TargetGroup/targets", "arn_suffix")}),
+    ],
+    ids=["its policy", "its target group"],
+)
+def test_an_alarm_waits_for_what_it_names(pending):
+    answers = SAMPLES["cloudwatch.Alarm"].answers
+    _, seen = drive(ALARMS.observe([ALARM.name]), answers)
+    assert ALARMS.diff(pending, seen[ALARM.name]) == ()
+    with pytest.raises(TypeError, match="not known yet"):
+        drive(ALARMS.create(pending))
+
+
+def test_an_alarm_whose_action_was_taken_away_is_repaired():
+    arn = POLICY_REPLY["PolicyARN"]
+    _, seen = drive(
+        ALARMS.observe([ALARM.name]), {"DescribeAlarms": {"MetricAlarms": [{**ALARM_REPLY, "ActionsEnabled": False}]}}
+    )
+    drift = ALARMS.diff(replace(ALARM, actions=(arn,)), seen[ALARM.name])
+    assert drift == differences(("ActionsEnabled", False, True), ("AlarmActions", [], [arn]))
 
 
 def test_a_policy_of_another_type_is_made_anew():
