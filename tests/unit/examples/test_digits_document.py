@@ -52,7 +52,7 @@ def test_the_document_declares_the_whole_line_in_seventeen_lines(deployment: Mod
     (gate,) = spec.evaluation.gates
     assert (gate.metric, gate.at_least) == ("test:accuracy", 0.96)
     serving = spec.serving
-    assert (serving.target, serving.replicas.min, serving.replicas.most) == ("ecs", 2, 2)
+    assert (serving.target, serving.replicas.bounds) == ("ecs", (2, 2))
     assert serving.gateway is not None
     assert (serving.gateway.kind, serving.gateway.auth) == ("apigateway", "apiKey")
     assert len(DOCUMENT.read_text().splitlines()) <= 17
