@@ -33,7 +33,7 @@ from trimtab.local.sqs import Sqs
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 SERVER = """
-import http.server, os, signal, sys, threading, time
+import http.server, os, signal, sys, threading
 print("serving", {text!r}, flush=True)
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -42,7 +42,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path == "/slow":
             print("slow request", flush=True)
-            time.sleep(1.5)
+            open(__file__ + ".gate").read()  # a pipe: until the test writes to it
         body = {text!r}.encode()
         self.send_response({ping} if self.path == "/ping" else 200)
         self.send_header("Content-Length", str(len(body)))
