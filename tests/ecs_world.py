@@ -20,6 +20,7 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
+from shaped import checked
 from trimtab.local.autoscaling import AutoScaling
 from trimtab.local.cloud import Cloud, Settings
 from trimtab.local.cloudwatch import CloudWatch
@@ -200,7 +201,7 @@ class MiniCloud:
             config=Config(retries={"total_max_attempts": 1}),
         )
         client.meta.events.register("before-send", self._send)
-        return client
+        return checked(client)
 
     def _send(self, request: Any, **_: Any) -> AWSResponse:
         parts = urlsplit(request.url)
