@@ -103,7 +103,7 @@ _LOCAL = """# The local cloud, operation by operation
 - **refused**: the answer is an error of the service's protocol
 
 All other services are as moto {version} has them, recorded only; what moto does not have is refused. Signatures are checked,
-rights are not. What was acknowledged survives a SIGKILL.
+rights are not. What was acknowledged survives a SIGKILL. Replies keep to botocore's service models: tests see to it.
 
 | service | simulated | recorded only | refused |
 | --- | --- | --- | --- |

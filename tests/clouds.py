@@ -14,6 +14,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
+from shaped import checked
 from trimtab.local.commands import down, free_ports, up
 from trimtab.local.paths import CloudInfo
 
@@ -27,7 +28,7 @@ class RunningCloud:
     def client(self, service: str, **config: Any) -> Any:
         session = boto3.Session(self.info.access_key_id, self.info.secret_access_key, region_name=self.info.region)
         settings = {"retries": {"total_max_attempts": 1}, **config}
-        return session.client(service, endpoint_url=self.info.endpoint, config=Config(**settings))
+        return checked(session.client(service, endpoint_url=self.info.endpoint, config=Config(**settings)))
 
     def journal(self, since: int = 0) -> list[dict[str, Any]]:
         """What was asked of its control plane after a number, oldest first."""

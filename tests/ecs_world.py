@@ -20,6 +20,7 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
+from shaped import checked
 from trimtab.local.autoscaling import AutoScaling
 from trimtab.local.cloud import Cloud, Settings
 from trimtab.local.cloudwatch import CloudWatch
@@ -33,7 +34,7 @@ from trimtab.local.sqs import Sqs
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 SERVER = """
-import http.server, os, signal, sys, threading, time
+import http.server, os, signal, sys, threading
 print("serving", {text!r}, flush=True)
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -42,7 +43,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path == "/slow":
             print("slow request", flush=True)
-            time.sleep(1.5)
+            open(__file__ + ".gate").read()  # a pipe: until the test writes to it
         body = {text!r}.encode()
         self.send_response({ping} if self.path == "/ping" else 200)
         self.send_header("Content-Length", str(len(body)))
@@ -200,7 +201,7 @@ class MiniCloud:
             config=Config(retries={"total_max_attempts": 1}),
         )
         client.meta.events.register("before-send", self._send)
-        return client
+        return checked(client)
 
     def _send(self, request: Any, **_: Any) -> AWSResponse:
         parts = urlsplit(request.url)

@@ -11,6 +11,7 @@ import boto3
 from botocore.config import Config
 from cheroot.wsgi import Server
 
+from shaped import checked
 from trimtab.local.cloud import Cloud, Settings
 from trimtab.local.cloudtrail import CloudTrail
 from trimtab.local.ecr import Ecr
@@ -67,7 +68,7 @@ class JobCloud:
         return executor
 
     def client(self, service: str) -> Any:
-        return boto3.client(
+        client = boto3.client(
             service,  # type: ignore[call-overload]
             endpoint_url=f"http://127.0.0.1:{self.port}",
             region_name=REGION,
@@ -75,6 +76,7 @@ class JobCloud:
             aws_secret_access_key=KEY.secret,
             config=Config(retries={"total_max_attempts": 1}),
         )
+        return checked(client)
 
     def halt(self) -> None:
         """End the gateway as a crash would: units run on, nothing is told to anybody."""

@@ -23,6 +23,7 @@ from click.testing import CliRunner
 from clouds import running_cloud
 from heard import Ear
 from job_cloud import REGION, JobCloud, job_cloud
+from shaped import checked
 from trimtab.cli.local import MOST_DELAY_S, command
 from trimtab.core.kind import Call
 from trimtab.local.cloudtrail import DELAY, MOST_DELAY
@@ -55,7 +56,7 @@ class World:
     def client(self, service: str, key: dict[str, str] | None = None, token: str | None = None) -> Any:
         if key is None:
             return self.cloud.client(service)
-        return boto3.client(
+        client = boto3.client(
             service,  # type: ignore[call-overload]
             endpoint_url=f"http://127.0.0.1:{self.cloud.port}",
             region_name=REGION,
@@ -64,6 +65,7 @@ class World:
             aws_session_token=token,
             config=Config(retries={"total_max_attempts": 1}),
         )
+        return checked(client)
 
     def person(self, name: str) -> dict[str, str]:
         return self.cloud.cloud.principals.issue(name)

@@ -227,6 +227,8 @@ def test_a_request_in_flight_ends_on_the_old_task_before_that_is_stopped(cloud: 
     line.stable()
     (old,) = line.tasks()
     stream = f"{line.name}/model/{old['taskArn'].rsplit('/', 1)[1]}"
+    gate = cloud.programs / "web_1.py.gate"
+    os.mkfifo(gate)
     answers: list[tuple[int, bytes]] = []
 
     def ask() -> None:
@@ -241,6 +243,7 @@ def test_a_request_in_flight_ends_on_the_old_task_before_that_is_stopped(cloud: 
     line.update(taskDefinition=line.definition("web:2"))
     eventually(lambda: any(each["lastStatus"] == "DEACTIVATING" for each in line.tasks("STOPPED")))
     os.kill(cloud.executor.pid(old["taskArn"]), 0)  # out of rotation, and still running
+    gate.write_text("go on")
     client.join()
     assert answers == [(200, b"v1")]
     line.stable()

@@ -15,6 +15,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shaped import checked
 from trimtab.clients.errors import failure_from
 from trimtab.core.kind import UID, Batch, Broken, Call, Difference, Failure, Moving, Settled, State, Steps, Transfer, Unknown
 from trimtab.local.server import with_gateway
@@ -166,7 +167,7 @@ class Gateway:
     def client(self, service: str) -> Any:
         if service not in self._clients:
             config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
-            self._clients[service] = self._session.client(service, endpoint_url=self._endpoint, config=config)
+            self._clients[service] = checked(self._session.client(service, endpoint_url=self._endpoint, config=config))
         return self._clients[service]
 
     def close(self) -> None:

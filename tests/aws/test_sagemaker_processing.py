@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -167,19 +166,9 @@ def test_a_job_is_described_as_it_was_asked_for(cloud: JobCloud):
     assert "ExitMessage" not in seen
 
 
-def test_replies_have_the_shape_that_the_service_model_says(cloud: JobCloud):
+def test_a_list_tells_how_a_job_ended(cloud: JobCloud):
     run(cloud, request(cloud, "shape"))
-    client = cloud.client("sagemaker")
-    model = boto3.Session(region_name=REGION).client("sagemaker").meta.service_model
-    for operation, reply in (
-        ("DescribeProcessingJob", client.describe_processing_job(ProcessingJobName="shape")),
-        ("ListProcessingJobs", client.list_processing_jobs(NameContains="shape")),
-    ):
-        shape = model.operation_model(operation).output_shape
-        assert set(shape.required_members) <= set(reply), operation
-        assert set(reply) - {"ResponseMetadata"} <= set(shape.members), operation
-    (summary,) = client.list_processing_jobs(NameContains="shape")["ProcessingJobSummaries"]
-    assert set(model.shape_for("ProcessingJobSummary").required_members) <= set(summary)
+    (summary,) = cloud.client("sagemaker").list_processing_jobs(NameContains="shape")["ProcessingJobSummaries"]
     assert (summary["ExitMessage"], summary["ProcessingJobStatus"]) == ("3 rows", "Completed")
 
 

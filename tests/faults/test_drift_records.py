@@ -17,6 +17,7 @@ from faults.operating import RunningOperator, count, running
 from faults.test_releases import full_name, run
 from hands import World, Writes
 from quick_rollout import apply, delete, name_of, quick_training
+from shaped import checked
 from trimtab.cli.context import environment_named, ledger_of, remembered, session
 from trimtab.core.kind import Call, Failure
 from trimtab.core.times import rfc3339
@@ -36,13 +37,14 @@ class Person:
         self.arn = self.client("sts").get_caller_identity()["Arn"]
 
     def client(self, service: str) -> Any:
-        return boto3.client(
+        client = boto3.client(
             service,  # type: ignore[call-overload]
             endpoint_url=self._cloud.info.endpoint,
             region_name=self._cloud.info.region,
             aws_access_key_id=self._key["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self._key["AWS_SECRET_ACCESS_KEY"],
         )
+        return checked(client)
 
 
 def records(project: Path) -> list[dict[str, Any]]:

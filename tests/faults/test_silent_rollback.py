@@ -21,6 +21,7 @@ from trimtab.local.commands import faults
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("silent-rollback")]
 
 BLIND = {"service": "ecs", "operation": "DescribeServices", "kind": "serverError", "count": 100_000}
+LOOK = "DescribeTargetHealth"  # by nobody but the operator
 SWEEP_S = 3600
 GIVEN_UP = ("False", "RolledBack")
 
@@ -115,10 +116,11 @@ def test_a_release_that_was_ready_for_hours_and_is_gone_back_from_is_seen_within
         edit(project, "replicas: {min: 1}", "replicas: {min: 1}, env: {COLOUR: blue}")
         operator.until(lambda: operator.is_ready(project, 2), "the edit was never made")
         blue = ecs.runs()
-        goes_by(cloud, 6 * SWEEP_S)
+        goes_by(cloud, 3 * SWEEP_S)
+        swept(cloud, operator)
         assert operator.is_ready(project, 2)
 
-        # Between two sweeps somebody goes back and forth by hand, and an alarm makes ECS give the second up.
+        # Long before the next sweep somebody goes back and forth by hand, and an alarm makes ECS give the second up.
         ecs.deploys(good)
         until(lambda: [each["rolloutState"] for each in ecs.deployments()] == ["COMPLETED"], within_s=60)
         ecs.deploys(blue)
@@ -133,7 +135,7 @@ def test_a_release_that_was_ready_for_hours_and_is_gone_back_from_is_seen_within
         assert outcomes(project) == ["Serving", "RolledBack"]
         alarm.goes("OK")
         with statuses(operator, project) as seen:
-            goes_by(cloud, 3 * SWEEP_S)  # neither sweeps nor time bring it back
+            goes_by(cloud, 2 * SWEEP_S)  # neither sweeps nor time bring it back
             assert (ecs.runs(), operator.events("drift.repaired")) == (good, [])
         assert set(seen) == {(2, "False")}
 
@@ -143,6 +145,17 @@ def test_a_release_that_was_ready_for_hours_and_is_gone_back_from_is_seen_within
         assert outcomes(project) == ["Superseded", "RolledBack", "Serving"]
         vanish(project)
         operator.until(lambda: operator.events("deployment.deleted"), "it was never deleted")
+
+
+def swept(cloud: RunningCloud, operator: RunningOperator) -> None:
+    """Let minutes go by until the operator has swept: only then is it known when it does so again."""
+    since = cloud.journal()[-1]["number"]
+
+    def looked() -> bool:
+        goes_by(cloud, SWEEP_S / 60)
+        return any(each["operation"] == LOOK for each in cloud.journal(since))
+
+    operator.until(looked, "it sweeps no more")
 
 
 def assert_given_up(operator: RunningOperator, project: Path, because: str) -> None:

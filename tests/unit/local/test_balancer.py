@@ -121,7 +121,7 @@ def test_no_target_is_503_all_refused_is_502_and_silence_is_504(stage: Stage) ->
     assert ask()[0].status == 502
 
     async def silent(request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(0.6)
+        await asyncio.Event().wait()
         return web.Response()
 
     stage.pool.targets.clear()
