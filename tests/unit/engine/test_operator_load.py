@@ -77,7 +77,10 @@ def test_much_to_hash_takes_no_worker_however_many_name_it(monkeypatch):
         assert (conditions["Ready"]["status"], conditions["Ready"]["reason"]) == ("Unknown", "Progressing")
         assert conditions["Reconciling"]["status"] == "True"
         let_go.set()
-        assert {here.next() for _ in range(3)} == {(f"vision/{name}", "Ready") for name in huge}
+        ready: set[str] = set()
+        while len(ready) < len(huge):  # a look at how far it is may come between: the clock has gone on
+            name, outcome = here.next()
+            ready |= {name} if outcome == "Ready" else set()
 
 
 class Broken(Models):
