@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from trimtab.core.errors import UserError
@@ -151,6 +151,7 @@ def test_a_damaged_file_is_read_or_refused_in_words(data, file):
 
 
 @given(st.text("{}[]:,-?&*!|>%@`\"'#\n\t ax0._~<", max_size=60))
+@example("{!%0a,}")
 @settings(max_examples=1500, deadline=None)
 def test_any_punctuation_is_read_or_refused_in_words(text):
     answer(text.encode())

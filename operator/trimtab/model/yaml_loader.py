@@ -246,7 +246,7 @@ class _Reader:
     def _value(self, node: _Node, path: str) -> Any:
         self.values[path] = replace(node.place, field=path)
         if node.tag is not None:
-            self._wrong(node, path, f"the tag {node.tag} is not read", "TT1008", "remove it; quote what is to be text")
+            self._tagged(node, path, node.tag)
         if isinstance(node, _Map):
             return self._mapping(node, path)
         if isinstance(node, _List):
@@ -286,7 +286,7 @@ class _Reader:
             return None
         child = f"{path}.{node.text}" if path else node.text
         if node.tag is not None:
-            self._wrong(node, child, f"the tag {node.tag} is not read", "TT1008", "remove it; quote what is to be text")
+            self._tagged(node, child, node.tag)
         value = scalar(node.text) if node.plain else node.text
         if not _is_itself(node.text, value):
             shown = "another number" if isinstance(value, float) else json.dumps(value)
@@ -325,6 +325,10 @@ class _Reader:
             self._wrong(node, path, f"{node.text} is no number that JSON knows", "TT1020", "write a finite number")
             return 0
         return value
+
+    def _tagged(self, node: _Node, path: str, tag: str) -> None:
+        shown = tag.encode("unicode_escape").decode()  # %0a in a tag is a line break by now
+        self._wrong(node, path, f"the tag {shown} is not read", "TT1008", "remove it; quote what is to be text")
 
     def _wrong(self, node: _Node, path: str, message: str, code: str, fix: str) -> None:
         self.mistakes.append(_refused(message, replace(node.place, field=path), code, fix))

@@ -99,6 +99,7 @@ BOMB = b"a: &a [x,x,x,x,x,x,x,x,x,x]\n" + b"".join(
         pytest.param(b"a: 1\na: 2", "f.yaml:2:1", "TT1007", id="key twice"),
         pytest.param(b"a: !!python/object/apply:os.system [x]", "f.yaml:1:4", "TT1008", id="python tag"),
         pytest.param(b"a: !Ref b", "f.yaml:1:4", "TT1008", id="own tag"),
+        pytest.param(b"a: !%0a b", "f.yaml:1:4", "TT1008", id="tag with a line break"),
     ],
 )
 def test_what_cannot_be_read_says_where_and_why(text, place, code):
