@@ -13,7 +13,8 @@ from clouds import RunningCloud
 from trimtab.clients.aws import Account, Aws
 from trimtab.clients.clock import SystemClock
 from trimtab.clients.pace import Pace
-from trimtab.engine.driver import Caller, Driver
+from trimtab.core.kind import Caller
+from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Ledger, Ledgers
 from trimtab.engine.observe import Observer
 from trimtab.engine.pins import Tags

@@ -13,9 +13,8 @@ from trimtab.cli.operating.site import served
 from trimtab.clients.aws import Made
 from trimtab.clients.clock import SystemClock
 from trimtab.clients.pace import Pace
-from trimtab.core.kind import Call, Progress, Reply
+from trimtab.core.kind import Call, Caller, Progress, Reply
 from trimtab.engine.declared import Declared
-from trimtab.engine.driver import Caller
 from trimtab.engine.transfers import Cancelled
 from trimtab.model.load import load
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -19,7 +19,7 @@ from trimtab.clients.denials import Asked, is_of_credentials
 from trimtab.clients.errors import NO_CREDENTIALS, code_of, failure_from, meaning_of
 from trimtab.clients.pace import Pace
 from trimtab.clients.silence import Silence
-from trimtab.core.kind import Call, Failure, Reply
+from trimtab.core.kind import Call, Caller, Failure, Reply
 
 _RENEWAL_S = 15.0
 _TIMEOUTS = (ReadTimeoutError, ConnectTimeoutError)
@@ -48,12 +48,6 @@ class Made:
     request_id: str  # of the last answer to it; "" where there was none
 
 
-class Maker(Protocol):
-    """Makes one call; raises Failure."""
-
-    def make(self, call: Call) -> Reply: ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Way:
     aws: "Aws"
@@ -76,7 +70,7 @@ class Aws:
         *,
         observer: Callable[[Made], None] | None = None,
         pace: Pace | None = None,
-        traced: Callable[[Maker], Maker] = lambda maker: maker,
+        traced: Callable[[Caller], Caller] = lambda caller: caller,
     ) -> None:
         self.account = account
         self._whole, self._opened = (traced(_Way(self, is_whole)) for is_whole in (True, False))

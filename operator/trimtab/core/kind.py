@@ -85,6 +85,12 @@ Reply: TypeAlias = Mapping[str, Any]
 Steps: TypeAlias = Generator[Call | Batch | Transfer, Any, T]
 
 
+class Caller(Protocol):
+    """Makes one call; raises Failure."""
+
+    def make(self, call: Call) -> Reply: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """What could not be read, and why. Never taken for absence."""

@@ -9,11 +9,11 @@ from pathlib import Path
 from trimtab.clients.aws import Aws
 from trimtab.clients.clock import SystemClock
 from trimtab.clients.web import Web
-from trimtab.core.kind import Call
+from trimtab.core.kind import Call, Caller
 from trimtab.engine.book import BookCaller, Books
 from trimtab.engine.contents import Content
 from trimtab.engine.deletion import Remover
-from trimtab.engine.driver import Caller, Driver
+from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Ledgers
 from trimtab.engine.observe import Observer
 from trimtab.engine.pins import Tags

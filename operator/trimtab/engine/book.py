@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trimtab.core.errors import UserError
-from trimtab.core.kind import AnyKind, Call, Reply
-from trimtab.engine.driver import Caller, Driver
+from trimtab.core.kind import AnyKind, Call, Caller, Reply
+from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Ledger, Ledgers, Resource, Shared
 from trimtab.engine.rebuild import LOG_GROUP, rebuilt
 from trimtab.model.environment import Environment

@@ -6,15 +6,9 @@ from contextvars import copy_context
 from itertools import islice
 from typing import Protocol, TypeVar
 
-from trimtab.core.kind import Batch, Call, Failure, Reply, Steps, Transfer
+from trimtab.core.kind import Batch, Call, Caller, Failure, Reply, Steps, Transfer
 
 T = TypeVar("T")
-
-
-class Caller(Protocol):
-    """Makes one call; raises Failure."""
-
-    def make(self, call: Call) -> Reply: ...
 
 
 class Submit(Protocol):

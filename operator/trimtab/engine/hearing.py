@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from trimtab.core.kind import Call
-from trimtab.engine.driver import Caller
+from trimtab.core.kind import Call, Caller
 from trimtab.engine.ledger import Ledger
 from trimtab.graph.node import Graph
 from trimtab.plan.snapshot import Found, Snapshot

@@ -15,9 +15,8 @@ from typing import Any, ClassVar, cast
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from trimtab.core.errors import Conflict, UserError
-from trimtab.core.kind import Call, Failure
+from trimtab.core.kind import Call, Caller, Failure
 from trimtab.engine.brake import Vanished
-from trimtab.engine.driver import Caller
 from trimtab.engine.proof import Proof
 from trimtab.plan.drifts import DriftRecord
 from trimtab.plan.events import Act, Event

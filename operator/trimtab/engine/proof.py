@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, cast
 
-from trimtab.core.kind import Call, Failure
-from trimtab.engine.driver import Caller
+from trimtab.core.kind import Call, Caller, Failure
 
 Verdict: TypeAlias = Literal["proven", "failed", "unreached"]
 INNER_PORT = 9090  # of /version in our containers

@@ -13,7 +13,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from trimtab.engine.driver import Caller
+from trimtab.core.kind import Caller
 from trimtab.engine.proof import Claim, Evidence, Proof, Question, ask, prove_version, question_of
 
 PER_S = 5.0

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from trimtab.core.canonical import canonical_json
-from trimtab.core.kind import Call, Failure, Reply
-from trimtab.engine.driver import Caller
+from trimtab.core.kind import Call, Caller, Failure, Reply
 
 BY_TURNS_PER_S = 2.0  # of each service
 BY_TURNS: frozenset[tuple[str, str]] = frozenset(

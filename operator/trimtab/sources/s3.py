@@ -17,9 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trimtab.core.errors import Transient, UserError
-from trimtab.core.kind import Call, Failure
+from trimtab.core.kind import Call, Caller, Failure
 from trimtab.engine.declared import Listing
-from trimtab.engine.driver import Caller
 from trimtab.engine.hearing import Ear
 from trimtab.model.load import Document
 from trimtab.model.yaml_loader import MAX_BYTES

@@ -12,7 +12,7 @@ from structlog.contextvars import bound_contextvars
 
 from trimtab.clients.aws import Made
 from trimtab.core.errors import UserError
-from trimtab.engine.driver import Caller
+from trimtab.core.kind import Caller
 from trimtab.engine.operator import Passed, alone
 from trimtab.engine.queue import Taken
 

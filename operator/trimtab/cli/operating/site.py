@@ -15,12 +15,12 @@ from trimtab.clients.aws import Aws, Made
 from trimtab.clients.clock import SystemClock
 from trimtab.clients.pace import Pace
 from trimtab.core.errors import Position, UserError
+from trimtab.core.kind import Caller
 from trimtab.core.quantities import duration_s
 from trimtab.engine.assembly import Assembly
 from trimtab.engine.board import Configured
 from trimtab.engine.contents import Content, DigestCache
 from trimtab.engine.declared import Declared, Source
-from trimtab.engine.driver import Caller
 from trimtab.engine.elsewhere import InS3
 from trimtab.engine.endpoint import url_of
 from trimtab.engine.hearing import Ear

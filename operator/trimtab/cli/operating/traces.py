@@ -21,8 +21,7 @@ from structlog.contextvars import bound_contextvars
 
 from trimtab import __version__
 from trimtab.clients.aws import Made
-from trimtab.core.kind import Call, Failure, Meaning, Reply
-from trimtab.engine.driver import Caller
+from trimtab.core.kind import Call, Caller, Failure, Meaning, Reply
 from trimtab.engine.operator import Passed
 from trimtab.engine.queue import Taken
 
