@@ -112,6 +112,11 @@ def claimed(
     )
 
 
+def proof_of(graph: Graph, last: Proof | None) -> Proof | None:
+    """The last proof, where it is of the release that is declared; None: that was never proven."""
+    return last if last and last.release == release_in(graph) else None
+
+
 def prove(claim: Claim, release: str, known: Proof | None, driver: Driver, at: str) -> Proof:
     """Prove a release beyond its rotation. known: its last proof."""
     made = Proof(release, at, prove_version(claim, driver), prove_golden(claim, driver))

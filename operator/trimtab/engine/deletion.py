@@ -10,6 +10,7 @@ from trimtab.engine.amend import Deletion, deletion_of, let_go
 from trimtab.engine.apply import apply, are_rights_settling
 from trimtab.engine.book import Book, Books
 from trimtab.engine.chronicle import chronicled
+from trimtab.engine.collect import condemned
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Ledger, Resource
 from trimtab.engine.observe import Observer
@@ -78,7 +79,7 @@ class Remover:
     def _condemn(self, book: Book) -> None:
         """Write down that all of it is to go, before any of it does."""
         if not book.ledger.deleting:
-            book.ledger = chronicled(book.ledger, _condemned(book.ledger), rfc3339(self.clock.now()))
+            book.ledger = chronicled(book.ledger, _all_condemned(book.ledger), rfc3339(self.clock.now()))
         # Not with the first pass alone: between the two writes we may be killed, or another deletion may have come first.
         users = tuple(each for each in book.shared.users if each != book.ledger.uid)
         book.shared = replace(book.shared, users=users)
@@ -118,6 +119,5 @@ def _doomed(book: Book) -> tuple[Resource, ...]:
     return book.ledger.resources + (() if book.shared.users else book.shared.resources)
 
 
-def _condemned(ledger: Ledger) -> Ledger:
-    resources = tuple(replace(each, condemned=True) for each in ledger.resources)
-    return replace(ledger, deleting=True, resources=resources, acts=())
+def _all_condemned(ledger: Ledger) -> Ledger:
+    return replace(condemned(ledger, [each.id for each in ledger.resources]), deleting=True, acts=())

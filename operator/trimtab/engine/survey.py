@@ -15,7 +15,7 @@ from typing import Any
 from trimtab.compile.graph import image_texts
 from trimtab.core.kind import AnyKind, Failure, Meaning, Unknown, resolved
 from trimtab.core.times import Clock
-from trimtab.engine.claim import Expected, claimed, expected, release_in
+from trimtab.engine.claim import Expected, claimed, expected, proof_of
 from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Ledger, Ledgers
 from trimtab.engine.observe import Observer, known_values
@@ -195,8 +195,8 @@ def judged(kind: AnyKind, desired: Any, fields: Sequence[str], seen: Seen) -> ob
 
 def _proven(view: View, ledger: Ledger, environment: Environment) -> Proven | None:
     """What is to be asked again of what is in rotation: all that was ever answered."""
-    proof = ledger.proof
-    if view.rotated is None or proof is None or proof.release != release_in(view.graph):
+    proof = proof_of(view.graph, ledger.proof)
+    if view.rotated is None or proof is None:
         return None
     if proof.version.is_ == proof.golden.is_ == "unreached":
         return None

@@ -13,11 +13,11 @@ from trimtab.core.kind import AnyKind
 from trimtab.core.times import Clock, rfc3339
 from trimtab.engine import bake
 from trimtab.engine.book import Book
-from trimtab.engine.claim import SERVICE, Rotated, claimed, in_rotation, judged, prove, release_in
+from trimtab.engine.claim import SERVICE, Rotated, claimed, in_rotation, judged, proof_of, prove, release_in
 from trimtab.engine.collect import superfluous
 from trimtab.engine.drifts import fights_of
 from trimtab.engine.driver import Driver
-from trimtab.engine.ledger import Ledger, Resource
+from trimtab.engine.ledger import Resource
 from trimtab.engine.observe import UNRESOLVED, Observer
 from trimtab.engine.ownership import ours
 from trimtab.engine.pins import Tags, outdated, with_pins
@@ -69,15 +69,14 @@ class Viewer:
 
     def proven(self, view: View, wanted: Wanted, book: Book) -> View:
         """With a proof of the release that runs, where there is none yet, where the last one failed or is in doubt."""
-        release, known, key = release_in(view.graph), book.ledger.proof, f"{wanted.namespace}/{wanted.name}"
-        known = known if known and known.release == release else None
+        known, key = proof_of(view.graph, book.ledger.proof), f"{wanted.namespace}/{wanted.name}"
         in_doubt = key in self.doubts
         self.doubts.discard(key)
         if view.rotated is None or view.rotated.unproven or (known and not known.failure and not in_doubt):
             return view
         at = rfc3339(view.snapshot.at)
         claim = claimed(view.graph, view.snapshot, view.rotated, book.ledger.artifacts, self.environment, known)
-        made = prove(claim, release, known, self.driver, at)
+        made = prove(claim, release_in(view.graph), known, self.driver, at)
         if known is None or replace(known, at=at) != made:
             book.ledger = replace(book.ledger, proof=made)
         settled = {**view.plan.standings, SERVICE: Standing("ok")}
@@ -115,7 +114,8 @@ class Viewer:
     def _in_rotation(self, view: View, wanted: Wanted, book: Book) -> View:
         """With what is in rotation, once everything is as declared, and with what it makes of the plan."""
         rotated = in_rotation(view.graph, view.snapshot, self.driver)
-        return _judged(replace(view, rotated=rotated), rotated, _proof_failure(view.graph, book.ledger), wanted, book)
+        known = proof_of(view.graph, book.ledger.proof)
+        return _judged(replace(view, rotated=rotated), rotated, known.failure if known else "", wanted, book)
 
     def _identity(self, node: Node) -> str | None:
         """The identity of a node as far as the document alone tells it; None when a parent's value is in it."""
@@ -136,7 +136,3 @@ def _needs_tags(node: Node, decided: Plan, book: Book) -> bool:
     """Tags without a bulk read are read at adoption, before a write, and when the declared ones changed."""
     acted = any(action.node == node.id and action.verb in ("adopt", "update", "replace") for action in decided.actions)
     return acted or not are_tags_recorded(node, book.resources)
-
-
-def _proof_failure(graph: Graph, ledger: Ledger) -> str:
-    return ledger.proof.failure if ledger.proof and ledger.proof.release == release_in(graph) else ""
