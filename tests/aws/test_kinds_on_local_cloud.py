@@ -346,7 +346,7 @@ def test_a_service_and_all_it_stands_on(lives: Lives, network: dict[str, Any], c
         **balancer,
     )
     bounds, _ = lives.live("autoscaling.ScalableTarget", least=0, most=1)
-    label = {"balancer_arn": load_balancer.arn, "target_group_arn": target_group.arn}
+    label = {"balancer": load_balancer.arn_suffix, "target_group": target_group.arn_suffix}
     policy, _ = lives.settle("autoscaling.ScalingPolicy", **label)
     assert lives.repair("autoscaling.ScalableTarget", replace(bounds, most=3)) == ["MaxCapacity"]
     assert lives.repair("autoscaling.ScalingPolicy", replace(policy, metric="cpu", value=50)) == ["metric", "TargetValue"]

@@ -51,8 +51,8 @@ class Desired:
     metric: str  # cpu, memory, requests, or the name of a metric of the user's own
     value: float
     deployment: str  # "vision/digits"
-    balancer_arn: str | Ref
-    target_group_arn: str | Ref
+    balancer: str | Ref  # as CloudWatch calls it: `arn_suffix`
+    target_group: str | Ref  # as CloudWatch calls it: `arn_suffix`
     out_s: int = 60  # a scale-out that follows so soon counts what the last one added
     in_s: int = 300  # between two scale-ins
 
@@ -175,8 +175,8 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _tracking(desired: Desired) -> dict[str, Any]:
-    for arn in (desired.balancer_arn, desired.target_group_arn):
-        known(arn)  # or it is a bug to ask for this now
+    for each in (desired.balancer, desired.target_group):
+        known(each)  # or it is a bug to ask for this now
     specification = _PREDEFINED_METRIC if desired.metric in _PREDEFINED else _CUSTOM_METRIC
     return {**_values(desired), specification: _metric(desired)}
 
@@ -198,13 +198,12 @@ def _metric(desired: Desired) -> dict[str, Any] | Ref:
         }
     if desired.metric != "requests":
         return {"PredefinedMetricType": predefined}
-    balancer, group = desired.balancer_arn, desired.target_group_arn
+    balancer, group = desired.balancer, desired.target_group
     if isinstance(balancer, Ref):
         return balancer
     if isinstance(group, Ref):
         return group
-    label = f"{balancer.partition(':loadbalancer/')[2]}/{group.rpartition(':')[2]}"
-    return {"PredefinedMetricType": predefined, "ResourceLabel": label}
+    return {"PredefinedMetricType": predefined, "ResourceLabel": f"{balancer}/{group}"}
 
 
 def _seen(item: Reply) -> tuple[str, Observed]:

@@ -46,8 +46,8 @@ def _tracking(release: Release, given: Tracking, balancer: str, targets: str) ->
         metric=given.metric,
         value=given.value,
         deployment=release.deployment,
-        balancer_arn=Ref(balancer, "arn") if by_requests else "",
-        target_group_arn=Ref(targets, "arn") if by_requests else "",
+        balancer=Ref(balancer, "arn_suffix") if by_requests else "",
+        target_group=Ref(targets, "arn_suffix") if by_requests else "",
     )
     return Node(TRACKING, "release", policy, after=(SCALABLE,))
 

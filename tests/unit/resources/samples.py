@@ -718,7 +718,14 @@ POLICY_REPLY = {
 }
 SAMPLES["autoscaling.ScalingPolicy"] = Sample(
     scaling_policy.Desired(
-        "trimtab-local", "vision-digits-0a1b2c", "trimtab", "requests", 600, "vision/digits", LB_ARN, TG_ARN
+        "trimtab-local",
+        "vision-digits-0a1b2c",
+        "trimtab",
+        "requests",
+        600,
+        "vision/digits",
+        "app/trimtab-local/0123456789abcdef",
+        "targetgroup/vision-digits-0a1b2c/2123456789abcdef",
     ),
     {
         "DescribeScalingPolicies": {"ScalingPolicies": [POLICY_REPLY, {**POLICY_REPLY, "PolicyName": "by-hand"}]},

@@ -147,8 +147,17 @@ def test_each_metric_is_asked_for_as_aws_names_it(metric: str, specification: di
     assert faults_of_call(call) == []
 
 
+def test_a_policy_names_balancer_and_group_by_the_ends_of_their_arns():
+    def suffix(kind: str) -> str:
+        sample = SAMPLES[kind]
+        identity = KINDS[kind].identity(sample.desired)
+        return drive(KINDS[kind].observe([identity]), sample.answers)[1][identity].arn_suffix
+
+    assert (suffix("elbv2.LoadBalancer"), suffix("elbv2.TargetGroup")) == (POLICY.balancer, POLICY.target_group)
+
+
 def test_a_policy_waits_for_the_target_group_that_it_watches():
-    waiting = replace(POLICY, target_group_arn=Ref("elbv2.TargetGroup/targets", "arn"))
+    waiting = replace(POLICY, target_group=Ref("elbv2.TargetGroup/targets", "arn_suffix"))
     with pytest.raises(TypeError, match="not known yet"):
         drive(POLICIES.create(waiting))
 
