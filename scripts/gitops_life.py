@@ -1,6 +1,5 @@
 """A served model and what happens to it, for `make gitops`: hands, a rollback that nobody saw, sweeps, and its end."""
 
-import json
 import shutil
 import time
 from collections import Counter
@@ -11,10 +10,9 @@ from typing import Any
 import urllib3
 from by_hand import Back, Hands
 from operating import Operator, braked, condition, edited, given_up, operating, ready, status_in
-from outside import Broken, Outside, until
+from outside import Broken, Outside, heard, until
 from sweep_calls import PAGES, sweep_calls
 
-HEARD = ("ecs", "sagemaker", "ecr", "elasticloadbalancing", "apigateway", "iam", "logs")
 RARELY, OFTEN_S = "1h", 5
 SWEEP_S, REST_S = 10, 3  # a sweep's calls end within the difference
 
@@ -111,7 +109,7 @@ def queue_of_events(outside: Outside) -> str:
     sqs, events = outside.aws("sqs"), outside.aws("events")
     url = sqs.create_queue(QueueName="trimtab-events")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    events.put_rule(Name="trimtab", EventPattern=json.dumps({"source": [f"aws.{each}" for each in HEARD]}))
+    events.put_rule(Name="trimtab", EventPattern=heard())
     events.put_targets(Rule="trimtab", Targets=[{"Id": "queue", "Arn": arn}])
     return url
 

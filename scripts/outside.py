@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -38,6 +39,14 @@ def until(holds: Callable[[], Any], what: str, patience_s: float = 120.0) -> Any
             raise Broken(f"after {patience_s:g} s there is still no {what}")
         time.sleep(0.1)
     return found
+
+
+def heard() -> str:
+    """The pattern of events that docs/tasks/wake.md has EventBridge deliver."""
+    page = (TOP / "docs" / "tasks" / "wake.md").read_text()
+    if not (found := re.search(r"--event-pattern '(.*?)'", page)):
+        raise Broken("docs/tasks/wake.md has no --event-pattern")
+    return found[1]
 
 
 class Outside:
@@ -226,27 +235,38 @@ class Outside:
 
 
 @contextmanager
+def meanwhile(do: Callable[[], None], pause_s: float = 0.02) -> Iterator[None]:
+    """Do it again and again, beside the block and for as long as that takes."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            do()
+            over.wait(pause_s)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@contextmanager
 def asking(ask: Callable[[], urllib3.BaseHTTPResponse]) -> Iterator[dict[str, Any]]:
     """A client that asks all the while; yields its counts, whole once the block has ended."""
     counts: dict[str, Any] = {"requests": 0, "failed_requests": 0, "releases": set()}
-    stop = threading.Event()
 
     def client() -> None:
-        while not stop.is_set():
-            try:
-                reply = ask()
-                failed = reply.status != 200
-                counts["releases"].add(reply.headers.get("X-Trimtab-Release", ""))
-            except (OSError, urllib3.exceptions.HTTPError):
-                failed = True
-            counts["requests"] += 1
-            counts["failed_requests"] += failed
-            stop.wait(0.02)
+        try:
+            reply = ask()
+            failed = reply.status != 200
+            counts["releases"].add(reply.headers.get("X-Trimtab-Release", ""))
+        except (OSError, urllib3.exceptions.HTTPError):
+            failed = True
+        counts["requests"] += 1
+        counts["failed_requests"] += failed
 
-    thread = threading.Thread(target=client)
-    thread.start()
-    try:
+    with meanwhile(client):
         yield counts
-    finally:
-        stop.set()
-        thread.join()

@@ -24,6 +24,7 @@ DEPLOYMENTS, HOURS, KILLED_IN = 200, 24, 6
 SWEEP_S, STEPS = 1800, 2  # a sweep with each step, two steps an hour
 SERVED_S = 7200.0  # the most that all of them may take to be served, on the wall
 PATIENCE_S = 900.0
+SPEED = 10  # of the cloud's time, and so of the tokens that the operator waits for, while nothing real is under way
 FLAT = 1.05  # the end of the day to what it was once the last start had settled
 SLACK = {"memory_mib": 0, "handles": 5, "threads": 5}  # connections and threads come and go
 NAMESPACE = "soak"
@@ -198,9 +199,7 @@ class Day:
         options = ("--clock", self.outside.cloud["endpoint"], "--listen", "127.0.0.1:0")
         sources = [{"folder": {"path": str(self.fleet.folder)}}]
         with operating(self.outside, f"soak-{self.starts}", sources, sweep=f"{SWEEP_S}s", options=options) as operator:
-            self.outside.speed(10)  # so long as only tokens are waited for
             operator.until(lambda: not self.fleet.pending(), "Ready of all", SERVED_S)
-            self.outside.speed(1)
             self._step(operator)  # a sweep may have been under way: from here on each is waited for
             yield operator
 
@@ -302,6 +301,7 @@ def main() -> None:
     outside.work.mkdir(parents=True)
     try:
         outside.up("--trail-delay", "5m")
+        outside.speed(SPEED)
         wrong = failures(played(outside, DEPLOYMENTS, HOURS, KILLED_IN))
     except Broken as broken:
         wrong = [str(broken)]

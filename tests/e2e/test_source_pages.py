@@ -8,18 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from gitops_sources import PERSON
 
 from clouds import running_cloud
 
 TOP = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
-PERSON = {
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_AUTHOR_NAME": "a",
-    "GIT_AUTHOR_EMAIL": "a@example.com",
-    "GIT_COMMITTER_NAME": "a",
-    "GIT_COMMITTER_EMAIL": "a@example.com",
-}
 
 
 def played(page: str, tmp_path: Path) -> str:

@@ -1,15 +1,13 @@
 """One cloud for all of this folder's tests in a worker, and a small project for each."""
 
 import json
-import re
 from pathlib import Path
 
+import outside
 import pytest
 
 from clouds import RunningCloud, running_cloud
 from quick_rollout import quick_training, write_project
-
-TOP = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +26,10 @@ def project(tmp_path: Path, monkeypatch, cloud: RunningCloud, request) -> Path:
 @pytest.fixture
 def heard(cloud, tmp_path):
     """A queue behind the rule of docs/tasks/wake.md, in an operator's configuration."""
-    pattern = re.search(r"--event-pattern '(.*?)'", (TOP / "docs" / "tasks" / "wake.md").read_text())
-    assert pattern
     sqs, events = cloud.client("sqs"), cloud.client("events")
     url = sqs.create_queue(QueueName=tmp_path.name)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    events.put_rule(Name=tmp_path.name, EventPattern=pattern[1])
+    events.put_rule(Name=tmp_path.name, EventPattern=outside.heard())
     events.put_targets(Rule=tmp_path.name, Targets=[{"Id": "queue", "Arn": arn}])
     (tmp_path / "none").mkdir()
     config = {

@@ -1,7 +1,6 @@
 """Who changed what is remembered and told once the trail delivers; who is repaired again and again is left to a person."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from outside import meanwhile
 
 from clouds import RunningCloud, running_cloud
 from faults.operating import RunningOperator, count, running
@@ -238,20 +238,13 @@ def status_of(project: Path) -> list[dict[str, str]]:
 @contextmanager
 def undoing(hand: Callable[[], None], is_undone: Callable[[], bool]) -> Iterator[None]:
     """Do it again whenever it was put right."""
-    over = threading.Event()
 
     def meddle() -> None:
-        while not over.wait(0.2):
-            if is_undone():
-                hand()
+        if is_undone():
+            hand()
 
-    thread = threading.Thread(target=meddle)
-    thread.start()
-    try:
+    with meanwhile(meddle, 0.2):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def settled(operator: RunningOperator) -> Callable[[], bool]:

@@ -1,7 +1,6 @@
 """Releases that fail, and going back: what served keeps serving, and nothing is trained or built for it."""
 
 import json
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from outside import meanwhile
 
 from quick_rollout import Calls, apply, delete, name_of
 from trimtab.cli.main import program
@@ -63,27 +63,17 @@ def asked_throughout(project: Path) -> Iterator[list[int]]:
     key = run("key", full_name(project))[1].strip()
     body = json.dumps({"instances": [[0.0, 1.0]]}).encode()
     codes: list[int] = []
-    over = threading.Event()
 
     def ask() -> None:
-        while not over.is_set():
-            request = urllib.request.Request(
-                f"{url}/invocations", body, {"Content-Type": "application/json", "x-api-key": key}
-            )
-            try:
-                with urllib.request.urlopen(request, timeout=20) as answer:
-                    codes.append(answer.status)
-            except urllib.error.HTTPError as error:
-                codes.append(error.code)
-            over.wait(0.02)
+        request = urllib.request.Request(f"{url}/invocations", body, {"Content-Type": "application/json", "x-api-key": key})
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                codes.append(answer.status)
+        except urllib.error.HTTPError as error:
+            codes.append(error.code)
 
-    asker = threading.Thread(target=ask)
-    asker.start()
-    try:
+    with meanwhile(ask):
         yield codes
-    finally:
-        over.set()
-        asker.join()
 
 
 BAD = "serving: {replicas: {min: 1}, env: {PYTHONHOME: /nowhere}}"

@@ -1,13 +1,13 @@
 """ECS goes back to the last release while nobody looks: what is seen afterwards reads COMPLETED, and is never Ready."""
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from outside import meanwhile
 
 from clouds import RunningCloud
 from faults.operating import RunningOperator, running, service_of, vanish
@@ -52,22 +52,14 @@ class Ecs:
 def statuses(operator: RunningOperator, project: Path) -> Iterator[list[tuple[int, str]]]:
     """Keep what its status file says all the while: generation and Ready."""
     seen: list[tuple[int, str]] = []
-    over = threading.Event()
 
     def look() -> None:
-        while not over.wait(0.02):
-            status = operator.status(project)
-            seen.extend(
-                (status["observedGeneration"], each["status"]) for each in status["conditions"] if each["type"] == "Ready"
-            )
+        status = operator.status(project)  # empty while an edit has cut the document, which has the name in it
+        conditions = status.get("conditions", ())
+        seen.extend((status["observedGeneration"], each["status"]) for each in conditions if each["type"] == "Ready")
 
-    looking = threading.Thread(target=look)
-    looking.start()
-    try:
+    with meanwhile(look):
         yield seen
-    finally:
-        over.set()
-        looking.join()
 
 
 @pytest.fixture

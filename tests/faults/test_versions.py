@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gitops_sources import PERSON
 
 from faults.operating import count, running
 from faults.test_releases import edit, full_name, run
@@ -14,13 +15,6 @@ from quick_rollout import name_of
 from trimtab.core.kind import VERSION
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("versions")]
-PERSON = {
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_AUTHOR_NAME": "a",
-    "GIT_AUTHOR_EMAIL": "a@example.com",
-    "GIT_COMMITTER_NAME": "a",
-    "GIT_COMMITTER_EMAIL": "a@example.com",
-}
 
 
 def git(folder: Path, *words: str) -> str:

@@ -47,18 +47,20 @@ def urgent(urgency: int) -> Generator[None]:
 class Pace:
     """Of one account and region. Safe to use from several threads.
 
-    monotonic: seconds that never go back. waited: told of each wait, by class and seconds. most_s: of one wait.
+    monotonic: seconds that never go back. pause: wait for a notification for so many of them, or shorter.
+    waited: told of each wait, by class and seconds. most_s: of one wait.
     """
 
     def __init__(
         self,
         monotonic: Callable[[], float],
         *,
+        pause: Callable[[threading.Condition, float | None], object] = threading.Condition.wait,
         table: Table = LIMITS,
         waited: Callable[[str, float], None] | None = None,
         most_s: float = MOST_S,
     ) -> None:
-        self._monotonic = monotonic
+        self._monotonic, self._pause = monotonic, pause
         self._waited = waited
         self._most_s = most_s
         self._numbers = count()
@@ -106,7 +108,7 @@ class Pace:
                     left_s = until - self._monotonic()
                     if left_s <= 0:
                         return False
-                    here.changed.wait(left_s if wait_s is None else min(wait_s, left_s))
+                    self._pause(here.changed, left_s if wait_s is None else min(wait_s, left_s))
                 return True
             finally:
                 here.waiting.remove(ticket)

@@ -93,7 +93,7 @@ def served(
 
         def reached(environment: Environment) -> tuple[Aws, Pace]:
             account = (environment.spec.account, environment.spec.region)
-            pace = paces.setdefault(account, Pace(SystemClock().monotonic, waited=waited))
+            pace = paces.setdefault(account, Pace(clock.monotonic, pause=clock.pause, waited=waited))
             return Aws(account_of(environment), observer=observer, pace=pace, traced=traced), pace
 
         def other(name: str, position: Position) -> tuple[Environment, Aws]:
