@@ -227,6 +227,10 @@ class Turns:
         except (TrimtabError, Failure, OSError) as error:
             self.log.warning("status.unwritten", deployment=key, source=source, because=str(error))
             return
+        except Exception as error:  # a fault of ours in a source is no reason either
+            because = f"a fault of trimtab's own: {type(error).__name__}: {error}"
+            self.log.error("status.unwritten", deployment=key, source=source, because=because)
+            return
         if status is None:
             self._told.pop(key, None)
         else:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from loops import SOURCE, Models, Site, running
+from trimtab.core.errors import UserError
 from trimtab.core.kind import Progress
 from trimtab.engine import resolving
 from trimtab.engine.board import Known
@@ -40,6 +41,20 @@ def test_a_fault_of_ours_over_one_document_is_told_and_stops_no_other():
         here.operator.queue.add("vision/good", Priority.SWEEP)
         assert [here.next(), here.next()] == [("vision/a-poison", "bug"), ("vision/good", "Ready")]
         assert here.operator.log.said[1][1]["look_again_s"] == 2 * fields["look_again_s"]
+        assert here.operator.problem() == ""
+
+
+def refuse() -> None:
+    raise UserError("there is no such thing", code="TT3005")
+
+
+def test_a_fault_of_ours_in_a_source_that_is_to_be_told_stops_no_worker(monkeypatch):
+    monkeypatch.setattr(Models, "report", lambda self, key, status: self.status[status["nowhere"]])
+    with running(Site({"a-bad": refuse}), Models("a-bad", "good"), workers=1) as here:
+        assert [here.next(), here.next()] == [("vision/a-bad", "document"), ("vision/good", "Ready")]
+        event, fields = here.operator.log.said[-1]
+        assert (event, fields["deployment"]) == ("status.unwritten", "vision/a-bad")
+        assert fields["because"] == "a fault of trimtab's own: KeyError: 'nowhere'"
         assert here.operator.problem() == ""
 
 
