@@ -1,11 +1,12 @@
 # Every target installs what it needs into .venv at the top. `make help` lists the targets.
+# Tests have a worker more than there are processors: the long ones wait a third of their time.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 STAMP := $(VENV)/.installed
 TESTS ?= tests
-WORKERS ?= $(shell nproc)
+WORKERS ?= $(shell expr $$(nproc) + 1)
 KEEP ?=
 
 .DEFAULT_GOAL := help

@@ -16,7 +16,7 @@ from trimtab_container.digests import folder_digest
 from trimtab_container.evaluate import evaluation_problem
 from trimtab_container.model import load
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("digits-training")]  # it trains once for all
 EXAMPLE = Path(__file__).parents[3] / "examples" / "digits"
 CODE = EXAMPLE / "model"
 ARTIFACTS = ["card.json", "golden.json", "model.onnx", "model.safetensors"]
