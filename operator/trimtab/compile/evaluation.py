@@ -116,7 +116,7 @@ def _job_nodes(context: Context, serving: ServingModel, key: str) -> tuple[Node,
         environment={"TRIMTAB_ENTRY_POINT": context.spec.evaluation.entry_point},
         report="evaluation.json",
         max_runtime_s=min(training.limits.runtime_s, _LONGEST_S),
-        run=job_run(context),
+        run=job_run(context, role),
         version=context.facts.version,
     )
     after = (*context.content_ids, script.id, *(node.id for node in nodes))

@@ -69,7 +69,7 @@ def training_nodes(context: Context) -> tuple[Node, ...]:
         instance_count=spec.instances.count,
         fallback=tuple(spec.instances.fallback),
         max_runtime_s=spec.limits.runtime_s,
-        run=job_run(context),
+        run=job_run(context, role),
         version=context.facts.version,
     )
     after = (*context.content_ids, *(node.id for node in nodes))
@@ -115,9 +115,9 @@ def job_outputs(context: Context) -> str:
     return f"s3://{context.data_bucket}/{context.names.bucket_folder('jobs')[:-1]}"
 
 
-def job_run(context: Context) -> str:
-    """Fingerprint of what shapes an attempt and not its result."""
-    spec, role = context.spec.training, job_role(context)[0]
+def job_run(context: Context, role: str | Ref) -> str:
+    """Fingerprint of what shapes an attempt and not its result. role: the one that the job takes."""
+    spec = context.spec.training
     run = {"instances": spec.instances.model_dump(mode="json"), "runtime": spec.limits.runtime_s, "role": str(role)}
     return digest_of(run)[:12]
 

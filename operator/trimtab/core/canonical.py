@@ -25,7 +25,7 @@ def h12(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
-_AS_THEY_ARE = (str, int, bool, type(None))
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
 
 
 def _plain(value: Any) -> Any:
@@ -33,8 +33,9 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(child) for key, child in cast(Mapping[Any, Any], value).items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(child) for child in cast(Sequence[Any], value)]
+        return [child if type(child) in _AS_THEY_ARE else _plain(child) for child in cast(Sequence[Any], value)]
+    if isinstance(value, (dict, Mapping)):  # a dict first: whether something else is a Mapping is slow to tell
+        pairs = cast(Mapping[Any, Any], value).items()
+        return {str(key): child if type(child) in _AS_THEY_ARE else _plain(child) for key, child in pairs}
     return value

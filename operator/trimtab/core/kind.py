@@ -4,9 +4,10 @@ A kind holds no client. It yields a `Call` (or a `Batch` of them, or a `Transfer
 owns rates, retries, paging, tracing, counting, dry run and crash points, and plain values test every kind.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
+from operator import is_not
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
 
 T = TypeVar("T")
@@ -290,23 +291,24 @@ def resolved(desired: T, values: Mapping[Ref, object]) -> T:
     return cast(T, _resolve(desired, values))
 
 
-_LEAVES = (str, int, float, bool, type(None))  # nearly all that a Desired is made of
+_LEAVES = frozenset({str, int, float, bool, type(None)})  # nearly all that a Desired is made of
 
 
 def _collect(value: object, found: list[Ref]) -> None:
-    if type(value) in _LEAVES:
-        return
-    if isinstance(value, Ref):
+    if type(value) is Ref:
         found.append(value)
-    elif names := _field_names(type(value)):  # before the others: whether something is a Mapping is slow to tell
-        for name in names:
-            _collect(getattr(value, name), found)
-    elif isinstance(value, (tuple, list)):
-        for child in cast(Sequence[object], value):
+        return
+    for child in _children(value):
+        if type(child) not in _LEAVES:
             _collect(child, found)
-    elif isinstance(value, Mapping):
-        for child in cast(Mapping[object, object], value).values():
-            _collect(child, found)
+
+
+def _children(value: object) -> Iterable[object]:
+    if names := _field_names(type(value)):  # before the others: whether something is a Mapping is slow to tell
+        return [getattr(value, name) for name in names]
+    if isinstance(value, (tuple, list)):
+        return cast(Sequence[object], value)
+    return cast(Mapping[object, object], value).values() if isinstance(value, (dict, Mapping)) else ()
 
 
 @cache
@@ -318,15 +320,19 @@ def _field_names(of: type) -> tuple[str, ...]:
 def _resolve(value: object, values: Mapping[Ref, object]) -> object:
     if type(value) in _LEAVES:
         return value
-    if isinstance(value, Ref):
+    if type(value) is Ref:
         return values.get(value, value)
     if names := _field_names(type(value)):
-        return replace(cast(Any, value), **{name: _resolve(getattr(value, name), values) for name in names})
-    if isinstance(value, Mapping):
-        mapping = cast(Mapping[object, object], value)
-        return {key: _resolve(child, values) for key, child in mapping.items()}
+        before = {name: getattr(value, name) for name in names}
+        changed = {name: now for name, each in before.items() if (now := _resolve(each, values)) is not each}
+        return replace(cast(Any, value), **changed) if changed else value
     if isinstance(value, tuple):
-        return tuple(_resolve(child, values) for child in cast(tuple[object, ...], value))
+        now = tuple(_resolve(child, values) for child in cast(tuple[object, ...], value))
+        return now if any(map(is_not, now, cast(tuple[object, ...], value))) else cast(object, value)
+    if isinstance(value, (dict, Mapping)):
+        mapping = cast(Mapping[object, object], value)
+        children = {key: _resolve(child, values) for key, child in mapping.items()}
+        return children if any(map(is_not, children.values(), mapping.values())) else mapping
     return value
 
 

@@ -1,7 +1,8 @@
 """What every model of the API shares: frozen, no unknown fields, camelCase outside, and a key class on each field."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, cast
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
@@ -59,8 +60,14 @@ def field(key: KeyClass, text: str, default: Any = ..., *, examples: list[Any] |
     """
     extra: dict[str, Any] = {KEY_CLASS: key}
     if callable(default):
-        return Field(default_factory=default, description=text, json_schema_extra=extra, examples=examples, **bounds)
+        # One model for all: it is frozen, and leaving defaults out of what is written asks for each of them.
+        factory = cache(lambda: default()) if _is_model(default) else default
+        return Field(default_factory=factory, description=text, json_schema_extra=extra, examples=examples, **bounds)
     return Field(default, description=text, json_schema_extra=extra, examples=examples, **bounds)
+
+
+def _is_model(default: Any) -> bool:
+    return isinstance(default, type) and issubclass(cast("type[object]", default), Model)
 
 
 def rule(message: str, *, fix: str, at: str = "") -> PydanticCustomError:

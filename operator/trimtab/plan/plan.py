@@ -19,7 +19,6 @@ from trimtab.core.kind import (
     Ref,
     Unknown,
     owner_in,
-    refs_in,
     resolved,
 )
 from trimtab.graph.node import Graph, Node
@@ -140,11 +139,12 @@ def plan(graph: Graph, snapshot: Snapshot, history: History, kinds: Kinds, rules
         transfer, replaces = snapshot.transfers.get(node.id), _replaced(node, snapshot)
         # Another task definition for the service is an edit of the release: a Ref looks the same before and after.
         settled[node.id] = history.is_settled(node) and all(settled[ref.node] for ref in node.refs)
-        desired = resolved(node.desired, values) if node.refs else node.desired
+        unknown = tuple(ref for ref in node.refs if ref not in values)
+        desired = resolved(node.desired, values) if len(unknown) < len(node.refs) else node.desired
         fought = history.fights.get(node.id, ()) if settled[node.id] else ()
         case = _Case(
-            node, kinds[node.kind], desired, transfer, blocker, replaces, rules, settled[node.id], snapshot.at, fought,
-            history.is_guarded,
+            node, kinds[node.kind], desired, unknown, transfer, blocker, replaces, rules, settled[node.id], snapshot.at,
+            fought, history.is_guarded,
         )  # fmt: skip
         standing, action = _decide(case, seen, history)
         standings[node.id] = standing
@@ -187,6 +187,7 @@ class _Case:
     node: Node
     kind: AnyKind
     desired: Any  # Refs to parents that are ok are resolved
+    unknown: tuple[Ref, ...]  # those that are not
     transfer: Progress | Broken | None
     blocker: str | None  # the first parent that is not ok
     replaces: str  # identity of what stands in this role under another name, and goes once all is as declared
@@ -212,8 +213,7 @@ class _Case:
 
     @property
     def waits_for(self) -> str | None:
-        refs = refs_in(self.desired) if self.node.refs else ()
-        return self.node.known_after or self.blocker or (refs[0].node if refs else None)
+        return self.node.known_after or self.blocker or (self.unknown[0].node if self.unknown else None)
 
 
 def _decide(case: _Case, seen: Seen, history: History) -> Decision:
@@ -316,8 +316,8 @@ def _refused(node: Node, because: str, identity: str, drift: tuple[Difference, .
 
 def _adopt(case: _Case, seen: Found, identity: str, drift: tuple[Difference, ...]) -> Decision:
     """drift: what is not as declared, each declared tag by itself."""
-    if case.node.refs and (refs := refs_in(case.desired)):
-        return _waiting(refs[0].node), None  # whether it is as declared cannot be told yet
+    if case.unknown:
+        return _waiting(case.unknown[0].node), None  # whether it is as declared cannot be told yet
     told = tuple(each for each in drift if case.mode == "correct" or each.path.startswith("tags."))
     changes = (*_tag_drift(case.desired, seen), *(each for each in told if not each.path.startswith("tags.")))
     free, left = _guarded(case, changes)
@@ -369,7 +369,7 @@ def _state(case: _Case, seen: Found) -> Decision:
         return _at_work(case.transfer), None
     if isinstance(case.transfer, Broken):
         return Standing("broken", case.transfer.because, case.transfer.reason), None
-    if case.waits_for and refs_in(case.desired):
+    if case.waits_for and case.unknown:
         return _waiting(case.waits_for), None  # a state is judged against what is declared, and that is not known yet
     state = case.kind.state(case.desired, seen.observed)
     if isinstance(state, Moving):
