@@ -32,7 +32,7 @@ demo: environments  ## From a folder to an answered prediction, edited, gated an
 gitops: environments  ## The operator's loop from outside: Git, S3, drift, an autoscaler, deletion; to build/gitops.json
 	$(BIN)/python scripts/gitops.py
 
-soak: environments  ## `trimtab run` over 200 deployments for a virtual day, with a SIGKILL; to build/soak.json (three hours)
+soak: environments  ## `trimtab run` over 200 deployments for a virtual day, with a SIGKILL; to build/soak.json (an hour)
 	$(BIN)/python scripts/soak.py
 
 test: environments  ## All tests

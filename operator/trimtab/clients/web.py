@@ -10,18 +10,19 @@ from trimtab.core.kind import Call, Failure, Reply
 SERVICE = "http"
 _TIMEOUT = urllib3.Timeout(connect=2.0, read=30.0)  # a private address that is out of reach must not hold a pass up
 _MOST_BYTES = 1024 * 1024
+_KEPT = 64  # connections to one host: as many as threads ask it at a time
 
 
 class Web:
     """Answers calls to the service "http": operation is the verb; arguments url, headers, body.
 
     The reply has Status, Headers (names in lower case) and Body, whatever the status. Raises Failure("transient") where
-    nobody answers.
+    nobody answers. Safe to use from several threads; one for all deployments keeps connections to few hosts open, however
+    many there are.
     """
 
-    def __init__(self, at_once: int = 1) -> None:
-        """at_once: from how many threads one host may be asked."""
-        self._pool = urllib3.PoolManager(maxsize=at_once)
+    def __init__(self) -> None:
+        self._pool = urllib3.PoolManager(maxsize=_KEPT)
 
     def make(self, call: Call) -> Reply:
         arguments: Mapping[str, Any] = call.arguments

@@ -17,7 +17,7 @@ from trimtab.engine.driver import Driver
 from trimtab.engine.ledger import Ledgers
 from trimtab.engine.observe import Observer
 from trimtab.engine.pins import Tags
-from trimtab.engine.prover import AT_ONCE, Prover
+from trimtab.engine.prover import Prover
 from trimtab.engine.recall import Recall, Recalling
 from trimtab.engine.reconcile import Reconciler
 from trimtab.engine.survey import Survey
@@ -59,6 +59,7 @@ class Assembly:
     ledgers: Ledgers = field(init=False)
     recall: Recall = field(init=False)
     witness: Witness = field(init=False)
+    web: Web = field(default_factory=Web)
 
     def __post_init__(self) -> None:
         self.ledgers = Ledgers(self.aws, self.environment.spec.buckets.state)
@@ -70,7 +71,7 @@ class Assembly:
         bench = Bench(self.aws, {**contents, "launcher": self.launcher}, serving_lock(), self.scratch)
         workers = {"upload": Upload(bench), "unpack": Unpack(bench), "take": Take(bench), "image": BuildImage(bench)}
         transfers = Transfers(workers)
-        caller = BookCaller(self.recall, self.traced(Web()))
+        caller = BookCaller(self.recall, self.traced(self.web))
         driver = Driver(caller, transfers, self.threads, before=self.before, after=self.after)
         observer = Observer(driver, KINDS)
         ledgers = Ledgers(driver, self.environment.spec.buckets.state)
@@ -115,6 +116,6 @@ class Assembly:
             tags=self.tags,
             launcher=self.launcher.digest,
             clock=self.clock,
-            prover=Prover(BookCaller(self.aws, Web(AT_ONCE)), proving, self.clock.monotonic),
+            prover=Prover(BookCaller(self.aws, self.web), proving, self.clock.monotonic),
             doubts=self.doubts,
         )

@@ -19,12 +19,14 @@ class Cancelled(Exception):
 class Transfers:
     """Runs transfers, one a node at a time. What it knows is a hint: the end of a transfer is seen by observing.
 
-    workers: by Transfer.work. A worker raises TrimtabError or Failure for what it cannot do.
+    workers: by Transfer.work. A worker raises TrimtabError or Failure for what it cannot do. threads: while there is work;
+    an operator holds one of these for each deployment, and most have none.
     """
 
     def __init__(self, workers: Mapping[str, Worker], threads: int = 4) -> None:
         self._workers = workers
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="transfer")
+        self._threads = threads
+        self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
         self._running: dict[str, Future[None]] = {}
         self._seen: dict[str, Progress | Broken] = {}
@@ -32,11 +34,12 @@ class Transfers:
         self.changed = threading.Event()  # set when a transfer ends: time to look again
 
     def submit(self, node: str, transfer: Transfer) -> None:
-        """Start it, unless this node has one running."""
+        """Start it, unless this node has one running, or all are to stop."""
         with self._lock:
-            if node in self._running:
+            if node in self._running or self._stopping.is_set():
                 return
             self._seen[node] = Progress(0, 0, "bytes", "starting")
+            self._pool = self._pool or ThreadPoolExecutor(self._threads, thread_name_prefix="transfer")
             self._running[node] = self._pool.submit(self._work, node, transfer)
 
     def view(self) -> dict[str, Progress | Broken]:
@@ -51,8 +54,11 @@ class Transfers:
 
     def stop(self) -> None:
         """Ask the workers to stop, and wait for them."""
-        self._stopping.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        with self._lock:
+            self._stopping.set()
+            pool = self._pool
+        if pool:
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def _work(self, node: str, transfer: Transfer) -> None:
         def report(progress: Progress) -> None:
@@ -80,6 +86,9 @@ class Transfers:
                 self._seen[node] = ended
             else:
                 self._seen.pop(node, None)
+            if not self._running and self._pool:
+                self._pool.shutdown(wait=False)
+                self._pool = None
         self.changed.set()
 
     def _patiently(self, transfer: Transfer, report: Report) -> None:

@@ -1,5 +1,6 @@
 """One driver makes all calls: replies in order, failures where the kind can catch them, hooks round each."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -116,6 +117,21 @@ def test_what_passes_is_tried_again_and_what_does_not_is_kept():
     pool.stop()
     assert len(tries) == 2
     assert pool.view() == {"b": Broken("DatasetChanged", "changed [TT2005 DatasetChanged]")}
+
+
+def test_where_nothing_is_under_way_no_thread_is_held_and_more_can_be_done():
+    pool = Transfers({"good": lambda arguments, report: None})
+    before = set(threading.enumerate())
+    for node in ("a", "b"):
+        pool.changed.clear()
+        pool.submit(node, Transfer("good", {}))
+        assert pool.changed.wait(5)
+        for thread in set(threading.enumerate()) - before:
+            thread.join(5)
+            assert not thread.is_alive()
+    pool.stop()
+    pool.submit("c", Transfer("good", {}))  # what stops begins nothing
+    assert not pool.is_busy
 
 
 def test_a_fault_of_a_worker_is_seen_and_ends_no_pool():
