@@ -56,14 +56,12 @@ class RunningOperator:
     def until(self, holds: Callable[[], object], what: str = "") -> None:
         """Wait for it; the log says why it never came."""
         deadline = time.monotonic() + PATIENCE_S
-        while True:
-            asked = time.monotonic()
-            if holds():
-                return
+        asked = time.monotonic()
+        while not holds():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, f"{what}\n{self.log.read_text()[-4000:]}"
-            took_s = time.monotonic() - asked
-            threading.Event().wait(max(0.2, 3 * took_s))  # what is dear to ask is asked less often
+            threading.Event().wait(max(0.2, 3 * (time.monotonic() - asked)))  # what is dear to ask is asked less often
+            asked = time.monotonic()
 
 
 def count(operator: RunningOperator, metric: str) -> float:

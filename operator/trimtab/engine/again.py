@@ -48,6 +48,11 @@ def after_error(error: BaseException) -> Again:
     return Again(_kind(worst), errors)
 
 
+def fault(error: Exception) -> str:
+    """What is told of an error that nobody expected, where the loop goes on without what it ended."""
+    return f"a fault of trimtab's own: {type(error).__name__}: {error}"
+
+
 def _kind(error: BaseException) -> Literal["document", "lasting"] | Growing:
     if isinstance(error, Failure):
         if error.meaning in _LASTING:

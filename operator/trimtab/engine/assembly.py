@@ -56,10 +56,10 @@ class Assembly:
     traced: Callable[[Caller], Caller] = lambda caller: caller
     tags: Tags = field(default_factory=Tags)
     doubts: set[str] = field(default_factory=set[str])
+    web: Web = field(default_factory=Web)
     ledgers: Ledgers = field(init=False)
     recall: Recall = field(init=False)
     witness: Witness = field(init=False)
-    web: Web = field(default_factory=Web)
 
     def __post_init__(self) -> None:
         self.ledgers = Ledgers(self.aws, self.environment.spec.buckets.state)

@@ -14,7 +14,7 @@ from trimtab.clients.pace import urgent
 from trimtab.core.errors import TrimtabError, UserError
 from trimtab.core.kind import Failure
 from trimtab.engine import brake
-from trimtab.engine.again import LASTING_S, LIMITS, after_error
+from trimtab.engine.again import LASTING_S, LIMITS, after_error, fault
 from trimtab.engine.board import Board, Configured, Known, Make, Task, Vanish, changed
 from trimtab.engine.declared import Listing, Source
 from trimtab.engine.hearing import Ear, concerned, index_of
@@ -180,7 +180,7 @@ class Operator:
             except (TrimtabError, Failure, OSError) as error:
                 self._unreadable(source.name, str(error))
             except Exception as error:  # a fault of ours in one source stops no other
-                self._unreadable(source.name, f"a fault of trimtab's own: {type(error).__name__}: {error}")
+                self._unreadable(source.name, fault(error))
             source.wait(self.stopping, source.interval_s)
 
     def _take(self, name: str, listing: Listing) -> None:

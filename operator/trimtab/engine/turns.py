@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from trimtab.core.errors import TrimtabError, UserError
 from trimtab.core.kind import Failure
-from trimtab.engine.again import LASTING_S, after_outcome
+from trimtab.engine.again import LASTING_S, after_outcome, fault
 from trimtab.engine.board import Keep, Known, Make, Refuse, Task
 from trimtab.engine.contents import Content
 from trimtab.engine.declared import Declared, Source
@@ -228,8 +228,7 @@ class Turns:
             self.log.warning("status.unwritten", deployment=key, source=source, because=str(error))
             return
         except Exception as error:  # a fault of ours in a source is no reason either
-            because = f"a fault of trimtab's own: {type(error).__name__}: {error}"
-            self.log.error("status.unwritten", deployment=key, source=source, because=because)
+            self.log.error("status.unwritten", deployment=key, source=source, because=fault(error))
             return
         if status is None:
             self._told.pop(key, None)

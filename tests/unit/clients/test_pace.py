@@ -3,9 +3,11 @@
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
+from trimtab.clients.clock import FollowingClock
 from trimtab.clients.pace import SHARE, SHARES, SHY_S, Pace, ours, urgent
 from trimtab.core.kind import Failure
 from trimtab.core.limits import LIMITS, Bucket, Limit
@@ -142,6 +144,15 @@ def test_a_call_waits_no_longer_than_it_may_and_says_for_what():
             pace.pay("ecs", "CreateThing")
         assert refused.value.meaning == "throttled"
     assert pace._classes["ecs: made"].waiting == []
+
+
+def test_a_call_waits_by_the_clock_that_it_is_given():
+    clock = FollowingClock()
+    pace = Pace(clock.monotonic, pause=clock.pause, table={"ecs: made": (Limit(2, 0.02), frozenset({"CreateThing"}))})
+    pace.pay("ecs", "CreateThing")
+    end = waiting(pace, [0])
+    clock.follow(clock.now() + timedelta(minutes=2))  # the next token comes in 100 s
+    assert end() == [0]
 
 
 def test_what_a_service_counts_by_class_and_in_all_is_paid_twice():
