@@ -20,7 +20,7 @@ from operating import Operator, edited, operating, ready, status_in
 from outside import TOP, Broken, Outside
 
 BUILD = TOP / "build"
-DEPLOYMENTS, HOURS, KILLED_IN = 200, 24, 6
+DEPLOYMENTS, HOURS, KILLED_IN, WORKERS = 200, 24, 6, 8
 SWEEP_S, STEPS = 1800, 2  # a sweep with each step, two steps an hour
 SERVED_S = 7200.0  # the most that all of them may take to be served, on the wall
 PATIENCE_S = 900.0
@@ -188,6 +188,7 @@ class Day:
 
     outside: Outside
     fleet: Fleet
+    workers: int
     samples: list[Sample] = field(default_factory=list[Sample])
     starts: int = 0
     quiet_writes: list[str] = field(default_factory=list[str])  # by anybody, while nothing had been changed
@@ -196,7 +197,7 @@ class Day:
     def operator(self) -> Iterator[Operator]:
         """Started, and all served as declared."""
         self.starts += 1
-        options = ("--clock", self.outside.cloud["endpoint"], "--listen", "127.0.0.1:0")
+        options = ("--clock", self.outside.cloud["endpoint"], "--listen", "127.0.0.1:0", "--workers", str(self.workers))
         sources = [{"folder": {"path": str(self.fleet.folder)}}]
         with operating(self.outside, f"soak-{self.starts}", sources, sweep=f"{SWEEP_S}s", options=options) as operator:
             operator.until(lambda: not self.fleet.pending(), "Ready of all", SERVED_S)
@@ -243,12 +244,15 @@ def _writes(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"{each['service']}:{each['operation']}" for each in entries if each["write"] and each["service"] != "s3"]
 
 
-def played(outside: Outside, size: int, hours: int, killed_in: int) -> Mapping[str, Any]:
-    """The whole of it; what was measured, which stands in the outside's result as far as it came."""
+def played(outside: Outside, size: int, hours: int, killed_in: int, workers: int) -> Mapping[str, Any]:
+    """The whole of it; what was measured, which stands in the outside's result as far as it came.
+
+    workers: passes at a time. Each has threads of its own from its first pass on, which with few deployments comes late.
+    """
     result, seconds = outside.result, outside.result["seconds"]
     result |= {"deployments": size, "virtual_hours": hours, "killed_in_hour": killed_in}
     fleet = Fleet(outside, size)
-    day = Day(outside, fleet)
+    day = Day(outside, fleet, workers)
     began = time.monotonic()
 
     def lap(what: str) -> None:
@@ -302,7 +306,7 @@ def main() -> None:
     try:
         outside.up("--trail-delay", "5m")
         outside.speed(SPEED)
-        wrong = failures(played(outside, DEPLOYMENTS, HOURS, KILLED_IN))
+        wrong = failures(played(outside, DEPLOYMENTS, HOURS, KILLED_IN, WORKERS))
     except Broken as broken:
         wrong = [str(broken)]
     finally:
