@@ -42,17 +42,18 @@ def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, stock_moto() as (moto, moto_port):
         started = time.perf_counter()
         with running_cloud(Path(folder) / "state") as cloud:
-            up_s = time.perf_counter() - started
+            up_s, began_mb = time.perf_counter() - started, _resident_mb(cloud.info.pid)
             ports = {"moto": moto_port, "local": cloud.ports[0]}
             requests = {name: prepared(client) for name, client in (("moto", moto), ("local", cloud.client))}
             calls = {call: {f"at_{many}": _compare(ports, requests, call, many) for many in CONNECTIONS} for call in CALLS}
             resident_mb = _resident_mb(cloud.info.pid)
     slowest, what = min((each["ratio"], f"{call} {at}") for call, row in calls.items() for at, each in row.items())
     because = f"{what}; what is moto's own behind our front cannot be faster with one connection"
+    grown = f"{began_mb} when it has just started; models come with the first call of a service, and the journal keeps much"
     goals = {
         "slowest_ratio": {"value": slowest, "at_least": RATIO, "met": slowest >= RATIO, "because": because},
         "up_s": {"value": round(up_s, 2), "at_most": UP_S, "met": up_s <= UP_S},
-        "resident_mb": {"value": resident_mb, "at_most": RESIDENT_MB, "met": resident_mb <= RESIDENT_MB},
+        "resident_mb": {"value": resident_mb, "at_most": RESIDENT_MB, "met": resident_mb <= RESIDENT_MB, "because": grown},
     }
     return {"calls": calls, "goals": goals}
 

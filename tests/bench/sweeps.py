@@ -5,7 +5,6 @@ nothing. Terraform has as many on a cloud of its own. Without TRIMTAB_TF_MIRROR 
 """
 
 import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -30,7 +29,6 @@ INTERVAL_S = 60.0
 CONFIGURATION = Path(__file__).parent / "terraform"
 MIRRORED = 'provider_installation {{\n  filesystem_mirror {{ path = "{}" }}\n}}\n'
 MOST_CALLS, LEAST_CALLS_RATIO, LEAST_TIME_RATIO, MOST_OF_BARE = 1.15, 50, 20, 2.0
-TRIES = 3
 CHANGES = 2  # the exit code of a plan that would do something
 
 
@@ -42,7 +40,8 @@ def measure() -> dict[str, Any]:
             fleet = Fleet(cloud, threads)
             rows = {f"at_{count}": _at(count, fleet) for count in COUNTS}
         for count in BESIDE_TERRAFORM if mirror else ():
-            rows[f"at_{count}"]["terraform"] = _beside(Path(folder), mirror, count)
+            with _terraform(Path(folder) / f"terraform-{count}", mirror) as terraform:
+                rows[f"at_{count}"]["terraform"] = terraform.measured(count)
     skipped = {} if mirror else {"terraform": "TRIMTAB_TF_MIRROR does not name a mirror of its providers"}
     return {**rows, "goals": _goals(rows), "skipped": skipped}
 
@@ -119,10 +118,6 @@ def _counted(cloud: RunningCloud, what: Callable[[], None]) -> dict[str, Any]:
     return {"calls": len(made), "writes": sum(each["write"] for each in made)}
 
 
-class Repeated(RuntimeError):
-    """What was to be made was there: made by the same request, sent before."""
-
-
 @dataclass(frozen=True)
 class Terraform:
     """The same, as Terraform has it."""
@@ -152,21 +147,8 @@ class Terraform:
             ["terraform", *words], cwd=self.folder, env=dict(variables), capture_output=True, text=True, check=False
         )
         if done.returncode != code:
-            raise (Repeated if re.search("already ?exists", done.stderr, re.IGNORECASE) else RuntimeError)(
-                f"terraform {words[0]} ended with {done.returncode}: {done.stderr[-2000:]}{done.stdout[-2000:]}"
-            )
-
-
-def _beside(folder: Path, mirror: str, count: int) -> dict[str, Any]:
-    """Once more, on another cloud, where a create that was answered is repeated: its HTTP client does so now and then."""
-    for attempt in range(1, TRIES + 1):
-        try:
-            with _terraform(folder / f"terraform-{count}-{attempt}", mirror) as terraform:
-                return {**terraform.measured(count), "attempt": attempt}
-        except Repeated:
-            if attempt == TRIES:
-                raise
-    raise AssertionError("it returns or raises")
+            said = f"{done.stderr[-2000:]}{done.stdout[-2000:]}"
+            raise RuntimeError(f"terraform {words[0]} ended with {done.returncode}: {said}")
 
 
 @contextmanager

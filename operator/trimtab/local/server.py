@@ -149,7 +149,21 @@ def _tick(cloud: Cloud, stop: threading.Event) -> None:
 
 
 class _Gateway(WSGIGateway_10):
-    """cheroot's own, which also hands out the connection: an injected fault closes it."""
+    """cheroot's own, which also hands out the connection: an injected fault closes it.
+
+    An answer leaves as a whole, as AWS's do: between its head and its body Go's client may come to close the connection, and
+    then repeats what was answered, creates too.
+    """
+
+    def respond(self) -> None:
+        self._hold(True)
+        try:
+            super().respond()  # pyright: ignore[reportUnknownMemberType]
+        finally:
+            self._hold(False)
+
+    def _hold(self, held: bool) -> None:
+        self.req.conn.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, held)
 
     def get_environ(self) -> dict[str, Any]:
         found: Any = super().get_environ()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
