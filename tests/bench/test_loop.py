@@ -1,11 +1,9 @@
 """The benches of the operator's loop: what they make of a journal, of a load and of an edit."""
 
-from pathlib import Path
-
 import pytest
 
 from bench.commits import beyond_s
-from bench.drift import Drift, batches, between
+from bench.drift import between
 from bench.edits import Step
 from bench.parts import goals
 from bench.rollout import Rollout, Slice
@@ -33,16 +31,6 @@ JOURNAL = [
 def test_a_repair_is_the_operators_first_write_to_that_service_after_the_persons():
     assert between(JOURNAL, "ecs") == 4.0
     assert between(JOURNAL[:6], "ecs") is None
-
-
-def test_no_two_drifts_of_a_group_are_of_one_service_or_of_one_deployment():
-    drifts = [
-        Drift(Path(name), field) for name in ("a", "b", "c") for field in ("tag", "desired count", "policy", "retention")
-    ]
-    groups = batches(drifts)
-    assert sorted(map(repr, drifts)) == sorted(repr(each) for group in groups for each in group)
-    for group in groups:
-        assert len({each.service for each in group}) == len({each.document for each in group}) == len(group)
 
 
 def test_of_a_load_only_what_fell_into_a_rollout_counts():
