@@ -49,7 +49,7 @@ def measure() -> dict[str, Any]:
             resident_mb = _resident_mb(cloud.info.pid)
     slowest, what = min((each["ratio"], f"{call} {at}") for call, row in calls.items() for at, each in row.items())
     because = f"{what}; what is moto's own behind our front cannot be faster with one connection"
-    grown = f"{began_mb} when it has just started; models come with the first call of a service, and the journal keeps much"
+    grown = f"{began_mb} when it has just started; models come with the first call of a service, and the journal grows"
     goals = {
         "slowest_ratio": {"value": slowest, "at_least": RATIO, "met": slowest >= RATIO, "because": because},
         "up_s": {"value": round(up_s, 2), "at_most": UP_S, "met": up_s <= UP_S},
